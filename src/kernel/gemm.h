@@ -1,0 +1,55 @@
+/* Matrix product on raw pointers, any strides, f32 or bf16 arithmetic, f32 accumulation.
+ *
+ *   C[m,n] = act(alpha * A[m,k] B[k,n] + bias[n])      (accumulate: C += alpha * A B)
+ *
+ * Blocking, packing and threads are here; the register tile comes from the kernel table. The order
+ * of additions depends on the shape alone, so results are equal for any number of threads. */
+#ifndef ML_KERNEL_GEMM_H
+#define ML_KERNEL_GEMM_H
+
+#include "kernel/table.h"
+
+enum ml_act {
+    ML_ACT_NONE,
+    ML_ACT_RELU,
+    ML_ACT_RELU2,
+    ML_ACT_GELU,
+    ML_ACT_GELU_ERF,
+    ML_ACT_SILU,
+    ML_ACT_TANH,
+    ML_ACT_SIGMOID,
+    ML_ACT_COUNT
+};
+
+/* The unary kernel of an activation; ML_UNARY_COUNT for ML_ACT_NONE. */
+enum ml_unary ml_act_unary(enum ml_act act);
+
+struct ml_matrix {
+    const void *data;
+    enum ml_dtype dtype; /* F32, BF16 or F16 */
+    int64_t row, col;    /* strides in elements */
+};
+
+struct ml_gemm {
+    int64_t m, n, k;       /* k = 0 gives zeros (plus bias) */
+    struct ml_matrix a, b; /* a is [m,k], b is [k,n] */
+    void *c;
+    enum ml_dtype c_dtype; /* F32 or BF16 */
+    int64_t c_row;         /* row stride in elements; columns are adjacent */
+    float alpha;           /* 0 is taken as 1 */
+    bool accumulate;       /* f32 C only */
+    bool bf16;             /* arithmetic: round inputs to bf16 where the processor is faster so */
+    const float *bias;     /* [n] or NULL */
+    enum ml_act act;
+};
+
+/* Bytes of scratch that ml_gemm_run wants for this shape with this many threads (64-byte aligned).
+ */
+size_t ml_gemm_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int threads);
+
+/* Runs on the pool (NULL: on the calling thread alone, so it may be called inside a task, with
+ * scratch for one thread). */
+void ml_gemm_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_pool *pool,
+                 void *scratch);
+
+#endif

@@ -1,0 +1,150 @@
+/* The kernel table: arithmetic on raw pointers. ref/ fills every slot in plain C; x86/ overwrites
+ * what it does better on the processor at hand. Every variant is tested against ref.
+ *
+ * Conventions: n counts elements; x and y of the same call may be the same pointer (in place) but
+ * may not otherwise overlap; no alignment is required; n may be 0. NaN in gives NaN out. Each
+ * slot's result depends on its arguments alone (never on threads). */
+#ifndef ML_KERNEL_TABLE_H
+#define ML_KERNEL_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/threads.h"
+#include "kernel/dtype.h"
+
+/* y = f(x), and dx = dy * f'(x) with x the input of the forward. */
+enum ml_unary {
+    ML_UNARY_NEG,
+    ML_UNARY_ABS,
+    ML_UNARY_SQUARE,
+    ML_UNARY_SQRT,
+    ML_UNARY_EXP,
+    ML_UNARY_LOG,
+    ML_UNARY_SIN,
+    ML_UNARY_COS,
+    ML_UNARY_TANH,
+    ML_UNARY_SIGMOID,
+    ML_UNARY_RELU,
+    ML_UNARY_RELU2,      /* relu(x)^2 */
+    ML_UNARY_LEAKY_RELU, /* slope 0.1 for x < 0 (HiFi-GAN) */
+    ML_UNARY_GELU,       /* tanh approximation */
+    ML_UNARY_GELU_ERF,   /* exact */
+    ML_UNARY_SILU,
+    ML_UNARY_COUNT
+};
+
+enum ml_binary {
+    ML_BINARY_ADD,
+    ML_BINARY_SUB,
+    ML_BINARY_MUL,
+    ML_BINARY_DIV,
+    ML_BINARY_MAX,
+    ML_BINARY_MIN,
+    ML_BINARY_COUNT
+};
+
+enum ml_isa { ML_ISA_REF, ML_ISA_AVX2, ML_ISA_AVX512, ML_ISA_AVX512_BF16, ML_ISA_COUNT };
+
+/* One AdamW step (Loshchilov & Hutter, arXiv:1711.05101), gradients scaled first. */
+struct ml_adamw_step {
+    float lr, beta1, beta2, eps, weight_decay;
+    float grad_scale;               /* clip and accumulation in one factor */
+    float correction1, correction2; /* 1 - beta^t */
+};
+
+/* Micro-kernel geometry and routines of one GEMM precision. gemm.c does the blocking. */
+struct ml_gemm_kernel {
+    int mr, nr;     /* register tile: mr rows of A by nr columns of B */
+    int kr;         /* elements of k packed together: 1 for f32, 2 for bf16 pairs */
+    size_t element; /* bytes of a packed element */
+    /* Packs mr (nr) rows (columns) by k into a panel, zero-filled to mr (nr) and to a multiple of
+     * kr. src element (i, p) is at src[i * si + p * sp]; type is F32, BF16 or F16. rows <= mr. */
+    void (*pack_a)(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                   int64_t rows, int64_t k);
+    void (*pack_b)(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                   int64_t cols, int64_t k);
+    /* c[mr][nr] (row stride ldc) = panel_a * panel_b, added to c where accumulate. Full tiles. */
+    void (*tile)(int64_t k, const void *panel_a, const void *panel_b, float *c, int64_t ldc,
+                 bool accumulate);
+};
+
+struct ml_kernels {
+    enum ml_isa isa;
+    const char *name; /* "ref", "avx2", "avx512", "avx512-bf16" */
+
+    void (*unary[ML_UNARY_COUNT])(int64_t n, float *y, const float *x);
+    void (*unary_grad[ML_UNARY_COUNT])(int64_t n, float *dx, const float *dy, const float *x);
+    void (*binary[ML_BINARY_COUNT])(int64_t n, float *y, const float *a, const float *b);
+    void (*binary_scalar[ML_BINARY_COUNT])(int64_t n, float *y, const float *a,
+                                           float b); /* a op b */
+    void (*affine)(int64_t n, float *y, const float *x, float scale,
+                   float shift);                                          /* y = x*scale+shift */
+    void (*axpy)(int64_t n, float *y, float a, const float *x);           /* y += a*x */
+    void (*mul_add)(int64_t n, float *y, const float *a, const float *b); /* y += a*b */
+    void (*fill)(int64_t n, float *y, float value);
+
+    /* SwiGLU: y = silu(gate) * up, and its two gradients. */
+    void (*swiglu)(int64_t n, float *y, const float *gate, const float *up);
+    void (*swiglu_grad)(int64_t n, float *dgate, float *dup, const float *dy, const float *gate,
+                        const float *up);
+
+    /* Reductions in a fixed order. */
+    float (*sum)(int64_t n, const float *x);
+    float (*dot)(int64_t n, const float *a, const float *b);
+    float (*max)(int64_t n, const float *x); /* -inf for n = 0 */
+
+    /* One row of softmax over scale*x; returns log(sum(exp(scale*x))) (the log-sum-exp). A row that
+     * is all -inf gives zeros and returns -inf. */
+    float (*softmax)(int64_t n, float *y, const float *x, float scale);
+    /* y = exp(scale*x - lse); used when the log-sum-exp is known. */
+    void (*exp_shift)(int64_t n, float *y, const float *x, float scale, float lse);
+    /* dx = y * (dy - dot(y, dy)), y being the softmax's output. */
+    void (*softmax_grad)(int64_t n, float *dx, const float *dy, const float *y);
+
+    /* One row of RMSNorm: y = x * inv * w, inv = 1/sqrt(mean(x^2) + eps), returned. w may be NULL.
+     */
+    float (*rmsnorm)(int64_t n, float *y, const float *x, const float *w, float eps);
+    /* dx for one row, and dw += dy * x * inv (dw NULL: not wanted; w NULL: ones). */
+    void (*rmsnorm_grad)(int64_t n, float *dx, float *dw, const float *dy, const float *x,
+                         const float *w, float inv);
+    /* One row of LayerNorm: y = (x - mean) * inv * w + b; stats = {mean, inv}. w, b may be NULL. */
+    void (*layernorm)(int64_t n, float *y, const float *x, const float *w, const float *b,
+                      float eps, float stats[2]);
+    /* dx, dw += dy*(x-mean)*inv, db += dy; dw, db may be NULL. */
+    void (*layernorm_grad)(int64_t n, float *dx, float *dw, float *db, const float *dy,
+                           const float *x, const float *w, const float stats[2]);
+
+    /* Rotates n pairs by given angles: (a, b) -> (a*cos - b*sin, a*sin + b*cos). */
+    void (*rotate)(int64_t n, float *ya, float *yb, const float *a, const float *b,
+                   const float *cos, const float *sin); /* NEOX: a and b are two halves */
+    void (*rotate_pairs)(int64_t n, float *y, const float *x, const float *cos,
+                         const float *sin); /* interleaved: x = a0 b0 a1 b1 ... (2n floats) */
+
+    void (*bf16_to_f32)(int64_t n, float *y, const ml_bf16 *x);
+    void (*f32_to_bf16)(int64_t n, ml_bf16 *y, const float *x);
+    void (*f16_to_f32)(int64_t n, float *y, const uint16_t *x);
+    void (*f32_to_f16)(int64_t n, uint16_t *y, const float *x);
+
+    /* y[n] = W[n,k] x[k] (+ y when accumulate): one row of a skinny product; W row-major with row
+     * stride ldw elements, of type F32 or BF16. */
+    void (*gemv)(int64_t n, int64_t k, float *y, const void *w, enum ml_dtype w_type, int64_t ldw,
+                 const float *x);
+
+    void (*adamw)(int64_t n, float *w, float *m, float *v, const float *g,
+                  const struct ml_adamw_step *step);
+
+    struct ml_gemm_kernel gemm_f32, gemm_bf16; /* bf16 inputs, f32 accumulation */
+};
+
+/* Fills the table with the best that this processor has, at most `limit` (ML_ISA_COUNT - 1: no
+ * limit). Cheap; the caller keeps the table (no globals). */
+void ml_kernels_init(struct ml_kernels *out, enum ml_isa limit);
+/* The best instruction set of this processor. */
+enum ml_isa ml_isa_detect(void);
+const char *ml_isa_name(enum ml_isa isa);
+/* True when bf16 GEMMs run on bf16 hardware (else they are computed in f32). */
+bool ml_kernels_have_bf16(const struct ml_kernels *k);
+
+#endif

@@ -1,0 +1,34 @@
+/* The plan: which nodes run, where each lives (one arena, by lifetimes; in place where legal), how
+ * much scratch. Then running it. */
+#ifndef ML_TENSOR_PLAN_H
+#define ML_TENSOR_PLAN_H
+
+#include "tensor/device.h"
+#include "tensor/graph.h"
+
+struct ml_plan;
+
+/* Plans the nodes that `outputs` (and nodes with effects) need. Outputs keep their memory until the
+ * plan is freed; any other node's data is gone after it was last used. Reports graph->error. The
+ * graph's arena and the device outlive the plan. */
+int ml_plan_new(struct ml_plan **out, struct ml_graph *g, struct ml_tensor *const *outputs, int n,
+                struct ml_device *device, struct ml_error *err);
+void ml_plan_free(struct ml_plan *plan);
+
+/* Computes all nodes once. seed feeds dropout. 0, or the first error a node met. */
+int ml_run(struct ml_plan *plan, uint64_t seed, struct ml_error *err);
+
+struct ml_plan_stats {
+    int nodes;
+    int64_t flops;      /* of one run */
+    size_t arena_bytes; /* planned memory without leaves */
+    size_t live_bytes;  /* sum of live tensors at the worst moment: the lower bound */
+    size_t scratch_bytes;
+};
+void ml_plan_get_stats(const struct ml_plan *plan, struct ml_plan_stats *out);
+
+/* Seconds per op name since the plan was made, slowest first, when timing is on. */
+void ml_plan_set_timing(struct ml_plan *plan, bool on);
+int ml_plan_print_timing(const struct ml_plan *plan, struct ml_buffer *out, struct ml_error *err);
+
+#endif
