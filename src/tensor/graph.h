@@ -18,6 +18,7 @@ struct ml_graph {
     bool training;         /* dropout is on */
     uint32_t draws;        /* random nodes so far: each gets its own stream */
     struct ml_error error;
+    struct ml_tensor poison; /* what every call returns once there is an error */
 };
 
 void ml_graph_init(struct ml_graph *g, struct ml_arena *arena);

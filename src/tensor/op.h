@@ -7,6 +7,7 @@
 #include "kernel/gemm.h"
 #include "tensor/device.h"
 #include "tensor/graph.h"
+#include "tensor/op_rows.h"
 
 /* What a forward may use. */
 struct ml_run {
@@ -37,68 +38,6 @@ struct ml_op {
     unsigned in_place; /* bit i: the output may overwrite source i when nothing else needs it */
 };
 
-enum ml_op_id {
-    ML_OP_POISON, /* the result of a mistake */
-    ML_OP_LEAF,
-    /* op_shape.c */
-    ML_OP_RESHAPE,
-    ML_OP_VIEW,
-    ML_OP_CAST,
-    ML_OP_PERMUTE,
-    ML_OP_CONCAT,
-    ML_OP_SLICE,
-    ML_OP_SLICE_GRAD,
-    ML_OP_PAD,
-    ML_OP_PAD_GRAD,
-    ML_OP_BROADCAST,
-    /* op_elementwise.c */
-    ML_OP_UNARY,
-    ML_OP_UNARY_GRAD,
-    ML_OP_BINARY,
-    ML_OP_AFFINE,
-    ML_OP_SWIGLU,
-    ML_OP_SWIGLU_GRAD,
-    ML_OP_DROPOUT,
-    ML_OP_FILL,
-    /* op_reduce.c */
-    ML_OP_REDUCE,
-    ML_OP_REDUCE_MAX_GRAD,
-    ML_OP_SUM_TO,
-    /* op_matmul.c */
-    ML_OP_MATMUL,
-    ML_OP_LINEAR,
-    /* op_norm.c */
-    ML_OP_RMSNORM,
-    ML_OP_RMSNORM_GRAD,
-    ML_OP_LAYERNORM,
-    ML_OP_LAYERNORM_GRAD,
-    ML_OP_GROUPNORM,
-    ML_OP_GROUPNORM_GRAD,
-    ML_OP_SOFTMAX,
-    ML_OP_SOFTMAX_GRAD,
-    /* op_attention.c */
-    ML_OP_ATTENTION,
-    ML_OP_ATTENTION_GRAD,
-    ML_OP_CACHE_WRITE,
-    /* op_token.c */
-    ML_OP_EMBEDDING,
-    ML_OP_EMBEDDING_GRAD,
-    ML_OP_ROPE,
-    /* op_loss.c */
-    ML_OP_CROSS_ENTROPY,
-    ML_OP_CROSS_ENTROPY_GRAD,
-    ML_OP_MSE,
-    ML_OP_MSE_GRAD,
-    /* op_conv.c: 1D is 2D with height 1 */
-    ML_OP_CONV2D,
-    ML_OP_CONV2D_DX,
-    ML_OP_CONV2D_DW,
-    /* op_image.c */
-    ML_OP_UPSAMPLE,
-    ML_OP_UPSAMPLE_GRAD,
-    ML_OP_COUNT
-};
-
 const struct ml_op *ml_op_get(int op); /* never NULL for a valid id */
 static inline bool ml_wants_grad(const struct ml_tensor *t)
 {
@@ -114,6 +53,10 @@ float *ml_store_begin(const struct ml_tensor *t, int64_t offset, float *buffer);
 /* ...and the conversion back, after they were written there. */
 void ml_store_end(const struct ml_kernels *k, const struct ml_tensor *t, int64_t offset, int64_t n,
                   const float *buffer);
+
+/* Calls fn on [0, n) in ranges of `grain` over the pool: boundaries depend on n and grain alone. */
+typedef void ml_range_fn(void *arg, int64_t begin, int64_t end, int worker);
+void ml_parallel(struct ml_run *run, int64_t n, int64_t grain, ml_range_fn *fn, void *arg);
 
 #define ML_CHUNK 1024 /* elements that elementwise loops convert at a time */
 

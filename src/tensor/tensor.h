@@ -36,7 +36,8 @@ struct ml_tensor {
     const char *name;
     void *data; /* leaf: set by its owner; others: set by the plan */
     float *aux; /* what the forward keeps for the backward (row statistics), set by the plan */
-    int64_t aux_count; /* floats, set by the op's shape rule */
+    struct ml_tensor *grad; /* scratch of ml_grad */
+    int64_t aux_count;      /* floats, set by the op's shape rule */
 };
 
 #define ml_attr(t, type) ((type *)(void *)(t)->attr)
