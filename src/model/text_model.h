@@ -47,8 +47,9 @@ struct ml_tensor *ml_text_hidden(struct ml_graph *g, struct ml_text_model *model
                                  const struct ml_text_batch *batch);
 /* Mean cross-entropy against targets i32 [B,T] (negative: left out), scalar f32. */
 struct ml_tensor *ml_text_loss(struct ml_graph *g, struct ml_text_model *model,
-                               struct ml_tensor *hidden, struct ml_tensor *targets);
-/* hidden [...,width] -> logits [...,vocab] f32. */
+                               struct ml_tensor *hidden, struct ml_tensor *targets,
+                               float smoothing);
+/* hidden [...,width] -> logits [rows,vocab] f32. */
 struct ml_tensor *ml_text_logits(struct ml_graph *g, struct ml_text_model *model,
                                  struct ml_tensor *hidden);
 
