@@ -28,6 +28,7 @@ struct ml_param {
     struct ml_graph
         *graph; /* where `leaf` lives: a parameter is one leaf per graph, however often used */
     struct ml_tensor *leaf;
+    int leaf_id; /* its position in the graph: how a rebuilt graph is told from the old one */
 };
 
 struct ml_params {
@@ -35,6 +36,7 @@ struct ml_params {
     struct ml_param **items;
     int count, capacity;
     struct ml_error error; /* sticky: the first failure to register or allocate */
+    struct ml_param dummy; /* what ml_param_add returns after an error */
 };
 
 void ml_params_init(struct ml_params *params, struct ml_arena *arena);
@@ -56,6 +58,7 @@ int ml_params_allocate(struct ml_params *params, enum ml_dtype dtype, struct ml_
 /* Fills f32 parameters by their init rule; each parameter has its own random stream, so adding one
  * does not change the others. */
 void ml_params_randomize(struct ml_params *params, uint64_t seed);
+int64_t ml_param_count(const struct ml_param *param);    /* numbers in one parameter */
 int64_t ml_params_count(const struct ml_params *params); /* numbers in all parameters */
 
 /* The parameter as a leaf of g (the same leaf each time; made on first use). */
