@@ -22,7 +22,9 @@ int ml_file_read(struct ml_arena *arena, const char *path, size_t max_bytes, cha
                  size_t *out_size, struct ml_error *err);
 
 /* Writes beside the target and renames over it on commit (fsync of file and folder), so a reader
- * sees the old file or the new one. abort (and a failed commit) removes the temporary file. */
+ * sees the old file or the new one. abort (and a failed commit) removes the temporary file. A link
+ * is followed; a pipe or device is written in place. Programs ignore SIGXFSZ, so that a size limit
+ * becomes an error here. */
 struct ml_writer {
     char *path, *temporary;
     void *stream; /* FILE * */
@@ -41,7 +43,8 @@ int ml_dir_make(const char *path, struct ml_error *err);   /* with parents; fine
 int ml_dir_remove(const char *path, struct ml_error *err); /* recursive; never follows links */
 
 /* Every regular file under root in byte order of the path, hidden files and links left out.
- * visit returns non-zero to stop, which is then returned. */
+ * visit returns non-zero to stop, which is then returned. A root that is a file is the one file
+ * that is visited. */
 typedef int ml_walk_fn(void *arg, const char *path, uint64_t bytes, struct ml_error *err);
 int ml_dir_walk(const char *root, ml_walk_fn *visit, void *arg, struct ml_error *err);
 
