@@ -1,0 +1,52 @@
+/* Material into a workspace: collect, and list what is there. */
+#ifndef MALIANG_COLLECT_H
+#define MALIANG_COLLECT_H
+
+#include <stdint.h>
+
+#include "maliang/engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { ML_COLLECT_REASONS = 8, ML_COLLECT_EXAMPLES = 3 };
+
+struct ml_collect_request {
+    const char *workspace;    /* folder; made when it is not there */
+    const char *const *paths; /* files and folders */
+    int path_count;
+    const char *dataset;     /* the dataset that gets all records of these paths; NULL: "default" */
+    const char *licence;     /* SPDX expression for what is collected, or NULL: unknown */
+    uint64_t max_file_bytes; /* 0: 256 MiB */
+    ml_cancel *cancel;
+    /* Called now and then; may be NULL. */
+    void (*progress)(void *arg, uint64_t files, uint64_t total_files, const char *path);
+    void *arg;
+};
+
+/* Why files or lines were left out, with up to three examples each. */
+struct ml_collect_skip {
+    char reason[64];
+    uint64_t count;
+    char examples[ML_COLLECT_EXAMPLES][200];
+};
+
+struct ml_collect_result {
+    uint64_t files, added, already_there, skipped,
+        bytes; /* added and already_there count records */
+    int skip_count;
+    struct ml_collect_skip skips[ML_COLLECT_REASONS];
+    char dataset[128];     /* "name@version" */
+    char dataset_hash[65]; /* SHA-256 of the manifest, hexadecimal */
+    uint64_t dataset_records;
+};
+
+/* Nothing usable at all is ML_ERR_NOT_FOUND, with the reason; partial success is success. */
+int ml_engine_collect(struct ml_engine *engine, const struct ml_collect_request *request,
+                      struct ml_collect_result *out, struct ml_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

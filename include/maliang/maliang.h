@@ -1,0 +1,13 @@
+/* All of libmaliang. */
+#ifndef MALIANG_H
+#define MALIANG_H
+
+#include "maliang/collect.h"
+#include "maliang/engine.h"
+#include "maliang/error.h"
+#include "maliang/models.h"
+#include "maliang/system.h"
+#include "maliang/train.h"
+#include "maliang/write.h"
+
+#endif

@@ -1,0 +1,41 @@
+/* The models of a workspace, and the starters that come with the program. */
+#ifndef MALIANG_MODELS_H
+#define MALIANG_MODELS_H
+
+#include <stdint.h>
+
+#include "maliang/engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ml_model_info {
+    char name[128], kind[16], stage[16], origin[16]; /* origin: "workspace" or "starter" */
+    char path[1024], created[32], licence[64], description[256];
+    char recipe_hash[65], dataset_hash[65];
+    int64_t parameters, bytes;
+    int layers, width, context, vocab;
+    double validation_loss, bits_per_character; /* NaN when not known */
+};
+
+/* workspace may be NULL: starters only. *out is an array of *count, freed with ml_models_free. */
+int ml_models_list(const char *workspace, struct ml_model_info **out, int *count,
+                   struct ml_error *err);
+void ml_models_free(struct ml_model_info *models);
+int ml_models_find(const char *workspace, const char *model, struct ml_model_info *out,
+                   struct ml_error *err);
+
+/* format: "gguf" (f32, f16 or bf16, for llama.cpp) or "safetensors". precision NULL: bf16. */
+int ml_models_export(const char *workspace, const char *model, const char *format,
+                     const char *precision, const char *path, struct ml_error *err);
+/* stage: "candidate", "canary", "production", "archived". */
+int ml_models_set_stage(const char *workspace, const char *model, const char *stage,
+                        struct ml_error *err);
+/* Removes the registry entry; its files too when `files` is set. */
+int ml_models_remove(const char *workspace, const char *model, int files, struct ml_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

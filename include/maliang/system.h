@@ -1,0 +1,51 @@
+/* What this machine and this build can do, and how fast. */
+#ifndef MALIANG_SYSTEM_H
+#define MALIANG_SYSTEM_H
+
+#include <stdint.h>
+
+#include "maliang/engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ml_part {
+    const char *name, *adds, *package; /* "cairo", "loss curves as pictures", "libcairo2-dev" */
+    int present;
+};
+
+struct ml_system_info {
+    char processor[128], isa[32], features[256], compiler[128], version[32];
+    int processors, threads;
+    uint64_t memory_bytes, memory_free_bytes;
+    int bf16_hardware;
+    const struct ml_part *parts;
+    int part_count;
+};
+int ml_engine_info(struct ml_engine *engine, struct ml_system_info *out, struct ml_error *err);
+
+struct ml_bench_row {
+    char name[96];
+    double value;
+    char unit[16];       /* "GFLOP/s", "tokens/s", "GB/s" */
+    double peak_share;   /* against the measured peak of the same run; NaN where it means nothing */
+    double flops, bytes; /* of one call; 0 where it means nothing */
+};
+struct ml_bench_request {
+    const char *what; /* "kernels", "train", "generate" */
+    double seconds;   /* how long to measure in all, 0: 10 */
+    int layers, width, heads, kv_heads, ffn, context, batch,
+        vocab;             /* train, generate; 0: 10.7M GPT */
+    const char *precision; /* "auto", "f32", "bf16"; NULL: auto */
+    ml_cancel *cancel;
+    void (*row)(void *arg, const struct ml_bench_row *row);
+    void *arg;
+};
+int ml_engine_bench(struct ml_engine *engine, const struct ml_bench_request *request,
+                    struct ml_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
