@@ -11,11 +11,10 @@
     X(RESHAPE, reshape)                                                                            \
     X(VIEW, view)                                                                                  \
     X(CAST, cast)                                                                                  \
-    /* op_shape.c */                                                                               \
+    /* op_shape.c, op_pad.c */                                                                     \
     X(PERMUTE, permute)                                                                            \
     X(CONCAT, concat)                                                                              \
     X(SLICE, slice)                                                                                \
-    X(SLICE_GRAD, slice_grad)                                                                      \
     X(PAD, pad)                                                                                    \
     X(PAD_GRAD, pad_grad)                                                                          \
     X(BROADCAST, broadcast)                                                                        \
