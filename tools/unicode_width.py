@@ -15,12 +15,15 @@ def zero(c):
     return u.category(chr(c)) in ("Mn", "Me", "Cf") or 0x1160 <= c <= 0x11FF or 0xD7B0 <= c <= 0xD7FF
 
 
-def wide(c):
-    return not zero(c) and (u.east_asian_width(chr(c)) in "WF" or 0x20000 <= c <= 0x3FFFD)
-
-
 def unassigned(c):
     return u.category(chr(c)) == "Cn"
+
+
+def wide(c):
+    if 0x20000 <= c <= 0x3FFFD:  # UAX #11: wide before they are assigned
+        return True
+    # Python answers F for what is not assigned.
+    return not zero(c) and not unassigned(c) and u.east_asian_width(chr(c)) in "WF"
 
 
 def ranges(test):
