@@ -37,4 +37,8 @@ static inline ml_bf16 ml_f32_to_bf16(float x)
     return (ml_bf16)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
+/* IEEE half. Round to nearest, ties to even; too large becomes infinity; NaN stays NaN (quiet). */
+float ml_f16_to_f32(uint16_t x);
+uint16_t ml_f32_to_f16(float x);
+
 #endif

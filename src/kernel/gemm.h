@@ -1,6 +1,7 @@
 /* Matrix product on raw pointers, any strides, f32 or bf16 arithmetic, f32 accumulation.
  *
- *   C[m,n] = act(alpha * A[m,k] B[k,n] + bias[n])      (accumulate: C += alpha * A B)
+ *   C[m,n] = act(alpha * A[m,k] B[k,n] + bias[n])
+ *   C[m,n] = act(C + alpha * A[m,k] B[k,n] + bias[n])   with accumulate
  *
  * Blocking, packing and threads are here; the register tile comes from the kernel table. The order
  * of additions depends on the shape alone, so results are equal for any number of threads. */

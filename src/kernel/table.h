@@ -65,7 +65,8 @@ struct ml_gemm_kernel {
                    int64_t rows, int64_t k);
     void (*pack_b)(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
                    int64_t cols, int64_t k);
-    /* c[mr][nr] (row stride ldc) = panel_a * panel_b, added to c where accumulate. Full tiles. */
+    /* c[mr][nr] (row stride ldc) = panel_a * panel_b; with accumulate the finished sum is added to
+     * c. Full tiles; k counts elements and is rounded up to a multiple of kr. */
     void (*tile)(int64_t k, const void *panel_a, const void *panel_b, float *c, int64_t ldc,
                  bool accumulate);
 };
@@ -98,7 +99,7 @@ struct ml_kernels {
     /* One row of softmax over scale*x; returns log(sum(exp(scale*x))) (the log-sum-exp). A row that
      * is all -inf gives zeros and returns -inf. */
     float (*softmax)(int64_t n, float *y, const float *x, float scale);
-    /* y = exp(scale*x - lse); used when the log-sum-exp is known. */
+    /* y = exp(scale*x - lse); used when the log-sum-exp is known. Zeros when lse is -inf. */
     void (*exp_shift)(int64_t n, float *y, const float *x, float scale, float lse);
     /* dx = y * (dy - dot(y, dy)), y being the softmax's output. */
     void (*softmax_grad)(int64_t n, float *dx, const float *dy, const float *y);
@@ -127,8 +128,8 @@ struct ml_kernels {
     void (*f16_to_f32)(int64_t n, float *y, const uint16_t *x);
     void (*f32_to_f16)(int64_t n, uint16_t *y, const float *x);
 
-    /* y[n] = W[n,k] x[k] (+ y when accumulate): one row of a skinny product; W row-major with row
-     * stride ldw elements, of type F32 or BF16. */
+    /* y[n] = W[n,k] x[k]: one row of a skinny product; W row-major with row
+     * stride ldw elements, of type F32, BF16 or F16. */
     void (*gemv)(int64_t n, int64_t k, float *y, const void *w, enum ml_dtype w_type, int64_t ldw,
                  const float *x);
 

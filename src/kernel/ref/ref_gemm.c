@@ -1,0 +1,115 @@
+/* Packing, the register tile and the matrix-vector product in plain C. The tile is 4 x 16, so that
+ * a compiler can keep it in sixteen 128-bit registers. */
+#include "kernel/ref/ref.h"
+
+#define MR 4
+#define NR 16
+
+static float load(const void *src, enum ml_dtype type, int64_t at)
+{
+    switch (type) {
+    case ML_BF16:
+        return ml_bf16_to_f32(((const ml_bf16 *)src)[at]);
+    case ML_F16:
+        return ml_f16_to_f32(((const uint16_t *)src)[at]);
+    default:
+        return ((const float *)src)[at];
+    }
+}
+
+/* Panel layout [k][width]. */
+static void pack_f32(int width, float *panel, const void *src, enum ml_dtype type, int64_t si,
+                     int64_t sp, int64_t rows, int64_t k)
+{
+    for (int64_t p = 0; p < k; p++)
+        for (int i = 0; i < width; i++)
+            *panel++ = i < rows ? load(src, type, i * si + p * sp) : 0.0f;
+}
+
+/* Panel layout [ceil(k/2)][width][2]. */
+static void pack_bf16(int width, ml_bf16 *panel, const void *src, enum ml_dtype type, int64_t si,
+                      int64_t sp, int64_t rows, int64_t k)
+{
+    for (int64_t p = 0; p < k; p += 2)
+        for (int i = 0; i < width; i++)
+            for (int64_t q = p; q < p + 2; q++) {
+                bool inside = i < rows && q < k;
+                *panel++ = inside ? ml_f32_to_bf16(load(src, type, i * si + q * sp)) : 0;
+            }
+}
+
+static void pack_a_f32(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                       int64_t rows, int64_t k)
+{
+    pack_f32(MR, panel, src, type, si, sp, rows, k);
+}
+
+static void pack_b_f32(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                       int64_t cols, int64_t k)
+{
+    pack_f32(NR, panel, src, type, si, sp, cols, k);
+}
+
+static void pack_a_bf16(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                        int64_t rows, int64_t k)
+{
+    pack_bf16(MR, panel, src, type, si, sp, rows, k);
+}
+
+static void pack_b_bf16(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                        int64_t cols, int64_t k)
+{
+    pack_bf16(NR, panel, src, type, si, sp, cols, k);
+}
+
+static void put(float sum[MR][NR], float *c, int64_t ldc, bool accumulate)
+{
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < NR; j++)
+            c[i * ldc + j] = accumulate ? c[i * ldc + j] + sum[i][j] : sum[i][j];
+}
+
+static void tile_f32(int64_t k, const void *panel_a, const void *panel_b, float *c, int64_t ldc,
+                     bool accumulate)
+{
+    const float *a = panel_a, *b = panel_b;
+    float sum[MR][NR] = {{0}};
+    for (int64_t p = 0; p < k; p++, a += MR, b += NR)
+        for (int i = 0; i < MR; i++)
+            for (int j = 0; j < NR; j++)
+                sum[i][j] += a[i] * b[j];
+    put(sum, c, ldc, accumulate);
+}
+
+static void tile_bf16(int64_t k, const void *panel_a, const void *panel_b, float *c, int64_t ldc,
+                      bool accumulate)
+{
+    const ml_bf16 *a = panel_a, *b = panel_b;
+    float sum[MR][NR] = {{0}};
+    for (int64_t p = 0; p < k; p += 2, a += 2 * MR, b += 2 * NR)
+        for (int i = 0; i < MR; i++)
+            for (int j = 0; j < NR; j++)
+                for (int q = 0; q < 2; q++)
+                    sum[i][j] += ml_bf16_to_f32(a[2 * i + q]) * ml_bf16_to_f32(b[2 * j + q]);
+    put(sum, c, ldc, accumulate);
+}
+
+static void gemv(int64_t n, int64_t k, float *y, const void *w, enum ml_dtype w_type, int64_t ldw,
+                 const float *x)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int64_t p = 0; p < k; p++)
+            sum += (double)load(w, w_type, i * ldw + p) * x[p];
+        y[i] = (float)sum;
+    }
+}
+
+void ml_ref_gemm(struct ml_kernels *out)
+{
+    out->gemv = gemv;
+    out->gemm_f32 =
+        (struct ml_gemm_kernel){MR, NR, 1, sizeof(float), pack_a_f32, pack_b_f32, tile_f32};
+    out->gemm_bf16 =
+        (struct ml_gemm_kernel){MR, NR, 2, sizeof(ml_bf16), pack_a_bf16, pack_b_bf16, tile_bf16};
+}

@@ -1,0 +1,73 @@
+#include "kernel/table.h"
+
+#if defined(ML_X86)
+#include <cpuid.h>
+
+#include "kernel/x86/x86.h"
+#endif
+
+#include "kernel/ref/ref.h"
+
+static const char *const isa_names[ML_ISA_COUNT] = {"ref", "avx2", "avx512", "avx512-bf16"};
+
+const char *ml_isa_name(enum ml_isa isa)
+{
+    return (unsigned)isa < ML_ISA_COUNT ? isa_names[isa] : "?";
+}
+
+#if defined(ML_X86)
+
+/* Clang 14 has no __builtin_cpu_supports("f16c"). */
+static bool have_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
+/* __builtin_cpu_supports asks the operating system too (XGETBV), not only the processor. */
+enum ml_isa ml_isa_detect(void)
+{
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !have_f16c())
+        return ML_ISA_REF;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
+        return ML_ISA_AVX2;
+    return __builtin_cpu_supports("avx512bf16") ? ML_ISA_AVX512_BF16 : ML_ISA_AVX512;
+}
+
+#else
+
+enum ml_isa ml_isa_detect(void)
+{
+    return ML_ISA_REF;
+}
+
+#endif
+
+void ml_kernels_init(struct ml_kernels *out, enum ml_isa limit)
+{
+    enum ml_isa best = ml_isa_detect();
+    if (best > limit)
+        best = limit;
+    ml_ref_unary(out);
+    ml_ref_elementwise(out);
+    ml_ref_rows(out);
+    ml_ref_convert(out);
+    ml_ref_gemm(out);
+#if defined(ML_X86)
+    if (best >= ML_ISA_AVX2)
+        ml_x86_avx2(out);
+    if (best >= ML_ISA_AVX512)
+        ml_x86_avx512(out);
+    if (best >= ML_ISA_AVX512_BF16)
+        ml_x86_avx512_bf16(out);
+#endif
+    out->isa = best;
+    out->name = ml_isa_name(best);
+}
+
+bool ml_kernels_have_bf16(const struct ml_kernels *k)
+{
+    return k->isa == ML_ISA_AVX512_BF16;
+}
