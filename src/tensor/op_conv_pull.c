@@ -1,0 +1,286 @@
+/* conv2d and conv2d_dx as matrix products: for each tile of places of the result, the source's
+ * numbers that the kernel meets become the columns of a matrix (im2col, Chellapilla et al. 2006,
+ * one tile at a time), and result[channel, place] = weights[channel, k] columns[k, place].
+ * Kernels of one number with a stride of 1 multiply the source as it lies. */
+#include "tensor/op_conv.h"
+
+#define COLUMN_BYTES                                                                               \
+    (512 * 1024)            /* wanted at most for the columns of a tile: they stay in cache        \
+                             */
+#define TASK_MACS (1 << 18) /* multiplications below which a task is not split */
+#define MIN_TASKS 16
+
+struct pull {
+    const struct ml_run *run;
+    const struct ml_tensor *t, *source, *w, *bias;
+    const struct ml_conv_attr *attr;
+    struct ml_conv_sizes z;
+    bool backward;           /* conv2d_dx */
+    int64_t from, to;        /* channels of one group of the source and of the result */
+    int64_t phases[2];       /* 1 forward, the strides backward */
+    int64_t grid[2], places; /* of one phase */
+    int64_t result[2];       /* height and width of the result */
+    int64_t depth;           /* longest k of all phases */
+    int64_t tile, tiles;     /* places at a time */
+    int64_t block, blocks;   /* channels at a time */
+    bool straight;           /* no columns: the source is the matrix */
+    bool direct;             /* the product is written into the result */
+    bool turned;             /* the weights are copied into the order [to, from, taps] */
+    char *weights;           /* turned; per group: phases one after the other */
+    size_t weight_bytes, column_bytes, product_bytes, gemm_bytes;
+};
+
+static struct ml_conv_axis axis_of(const struct pull *p, int d, int64_t phase)
+{
+    return p->backward ? ml_conv_axis_backward(p->attr, &p->z, d, phase)
+                       : ml_conv_axis_forward(p->attr, &p->z, d);
+}
+
+/* How wide a tile, how many channels a block: by the shape alone. */
+static void cut(struct pull *p, const struct ml_kernels *k, bool bf16)
+{
+    int64_t nr = bf16 ? k->gemm_bf16.nr : k->gemm_f32.nr;
+    int64_t size = (int64_t)ml_dtype_size(p->source->dtype);
+    int64_t tile = 512;
+    while (!p->straight && tile > 64 && p->depth * tile * size > COLUMN_BYTES)
+        tile /= 2;
+    int64_t images = p->z.n * p->z.groups, macs = images * p->places * p->to * p->depth;
+    int64_t want = macs / TASK_MACS < MIN_TASKS ? macs / TASK_MACS + 1 : MIN_TASKS;
+    while (tile > 128 && images * ((p->places + tile - 1) / tile) < want)
+        tile /= 2;
+    tile = (tile + nr - 1) / nr * nr;
+    p->tile = tile < p->places ? tile : p->places;
+    p->tiles = p->tile > 0 ? (p->places + p->tile - 1) / p->tile : 0;
+    int64_t tasks = images * p->tiles > 0 ? images * p->tiles : 1;
+    p->blocks = tasks < want ? (want + tasks - 1) / tasks : 1;
+    int64_t most = (p->to + 63) / 64;
+    p->blocks = p->blocks < most ? p->blocks : most;
+    p->block = p->blocks > 0 ? (p->to + p->blocks - 1) / p->blocks : 1;
+    p->blocks = (p->to + p->block - 1) / p->block;
+}
+
+/* The product of one tile, without its pointers. */
+static struct ml_gemm gemm_of(const struct pull *p, int64_t m, int64_t n, int64_t k)
+{
+    bool across = p->backward && !p->turned; /* one tap: weights [o, c] read the other way */
+    return (struct ml_gemm){
+        .m = m,
+        .n = n,
+        .k = k,
+        .a = {NULL, p->w->dtype, across ? 1 : k, across ? p->to : 1},
+        .b = {NULL, p->source->dtype, p->straight ? p->places : n, 1},
+        .c_dtype = p->direct ? p->t->dtype : ML_F32,
+        .c_row = p->direct ? p->places : p->tile,
+        .accumulate = p->direct && p->bias,
+        .bf16 = p->source->dtype == ML_BF16,
+    };
+}
+
+/* The most that any tile's product wants: sizes are not monotone. */
+static size_t gemm_scratch(const struct pull *p, const struct ml_kernels *k)
+{
+    size_t most = 0;
+    int64_t m[2] = {p->block, p->to - (p->blocks - 1) * p->block};
+    int64_t n[2] = {p->tile, p->places - (p->tiles - 1) * p->tile}, before = -1;
+    for (int64_t phase = 0; phase < p->phases[0] * p->phases[1]; phase++) {
+        int64_t depth = p->from * axis_of(p, 0, phase / p->phases[1]).taps *
+                        axis_of(p, 1, phase % p->phases[1]).taps;
+        for (int i = 0; i < 4 && depth != before; i++) {
+            struct ml_gemm g = gemm_of(p, m[i / 2], n[i % 2], depth);
+            size_t bytes = ml_gemm_scratch(k, &g, 1);
+            most = most > bytes ? most : bytes;
+        }
+        before = depth;
+    }
+    return ml_conv_align(most);
+}
+
+static void pull_init(struct pull *p, const struct ml_kernels *k, const struct ml_tensor *t)
+{
+    memset(p, 0, sizeof *p);
+    p->t = t;
+    p->source = t->src[0];
+    p->w = t->src[1];
+    p->bias = t->nsrc > 2 ? t->src[2] : NULL;
+    p->attr = ml_attr(t, struct ml_conv_attr);
+    p->backward = t->op == ML_OP_CONV2D_DX;
+    ml_conv_sizes(&p->z, t);
+    p->from = p->backward ? p->z.og : p->z.cg;
+    p->to = p->backward ? p->z.cg : p->z.og;
+    int64_t taps[2] = {0, 0};
+    bool one = true;
+    for (int d = 0; d < 2; d++) {
+        p->phases[d] = p->backward ? p->attr->stride[d] : 1;
+        p->result[d] = p->backward ? p->z.in[d] : p->z.out[d];
+        for (int64_t phase = 0; phase < p->phases[d]; phase++) {
+            struct ml_conv_axis axis = axis_of(p, d, phase);
+            p->grid[d] = axis.grid;
+            taps[d] = taps[d] > axis.taps ? taps[d] : axis.taps;
+        }
+        one = one && p->z.kernel[d] == 1;
+        p->straight = (d == 0 || p->straight) && p->z.kernel[d] == 1 && p->attr->stride[d] == 1 &&
+                      p->attr->padding[d] == 0;
+    }
+    p->places = p->grid[0] * p->grid[1];
+    p->depth = p->from * taps[0] * taps[1];
+    bool single = p->phases[0] * p->phases[1] == 1;
+    p->direct = single && (t->dtype == ML_F32 || !p->bias);
+    p->turned = p->backward && !one;
+    cut(p, k, p->source->dtype == ML_BF16);
+    p->weight_bytes = p->turned ? ml_conv_align(ml_bytes(p->w)) : 0;
+    p->column_bytes =
+        p->straight ? 0
+                    : ml_conv_align((size_t)(p->depth * p->tile) * ml_dtype_size(p->source->dtype));
+    p->product_bytes = p->direct ? 0 : ml_conv_align((size_t)(p->block * p->tile) * sizeof(float));
+    p->gemm_bytes = gemm_scratch(p, k);
+}
+
+size_t ml_conv_pull_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
+{
+    struct pull p;
+    pull_init(&p, k, t);
+    return p.weight_bytes + (size_t)threads * (p.column_bytes + p.product_bytes + p.gemm_bytes);
+}
+
+/* One output channel of one group of the transposed weights, all phases. Weights lie [o, c, taps];
+ * wanted is [c, o, taps of the phase] for each phase, phases one after the other. */
+static void turn_weights(void *arg, int64_t begin, int64_t end, int worker)
+{
+    const struct pull *p = arg;
+    size_t size = ml_dtype_size(p->w->dtype);
+    int64_t kernel = p->z.kernel[0] * p->z.kernel[1], per_group = p->from * p->to * kernel;
+    for (int64_t u = begin; u < end; u++) {
+        int64_t group = u / p->to, c = u % p->to, at = group * per_group;
+        for (int64_t phase = 0; phase < p->phases[0] * p->phases[1]; phase++) {
+            struct ml_conv_axis y = axis_of(p, 0, phase / p->phases[1]);
+            struct ml_conv_axis x = axis_of(p, 1, phase % p->phases[1]);
+            int64_t taps = y.taps * x.taps;
+            char *out = p->weights + (size_t)(at + c * p->from * taps) * size;
+            for (int64_t o = 0; o < p->from; o++) {
+                const char *w = (const char *)p->w->data +
+                                (size_t)(((group * p->from + o) * p->to + c) * kernel) * size;
+                for (int64_t i = 0; i < y.taps; i++)
+                    for (int64_t j = 0; j < x.taps; j++, out += size)
+                        memcpy(out,
+                               w + (size_t)((y.tap + i * y.tap_step) * p->z.kernel[1] + x.tap +
+                                            j * x.tap_step) *
+                                       size,
+                               size);
+            }
+            at += p->to * p->from * taps;
+        }
+    }
+}
+
+/* Where a tile of the result is. */
+struct place {
+    int64_t image, group; /* of the batch, of the channels */
+    int64_t channel, channels;
+    int64_t first, n; /* grid places */
+    int64_t phase[2];
+    int64_t weights_at; /* elements into the turned weights */
+};
+
+/* The product of one tile goes to its places: bias added, converted, `phases` apart. */
+static void spread(const struct pull *p, const struct place *at, float *product)
+{
+    const struct ml_tensor *t = p->t;
+    int64_t first_channel = at->group * p->to + at->channel;
+    for (int64_t c = 0; c < at->channels; c++) {
+        float *row = product + c * p->tile;
+        if (p->bias)
+            p->run->k->affine(at->n, row, row, 1,
+                              ((const float *)p->bias->data)[first_channel + c]);
+        int64_t plane = (at->image * t->dim[1] + first_channel + c) * p->result[0] * p->result[1];
+        for (int64_t i = 0; i < at->n;) {
+            int64_t place = at->first + i, ty = place / p->grid[1], tx = place % p->grid[1];
+            int64_t left = p->grid[1] - tx, run = left < at->n - i ? left : at->n - i;
+            int64_t y = ty * p->phases[0] + at->phase[0], x = tx * p->phases[1] + at->phase[1];
+            int64_t out = plane + y * p->result[1] + x;
+            int64_t room = x < p->result[1] && y < p->result[0]
+                               ? (p->result[1] - 1 - x) / p->phases[1] + 1
+                               : 0;
+            room = room < run ? room : run;
+            if (t->dtype == ML_F32)
+                for (int64_t r = 0; r < room; r++)
+                    ((float *)t->data)[out + r * p->phases[1]] = row[i + r];
+            else
+                for (int64_t r = 0; r < room; r++)
+                    ((ml_bf16 *)t->data)[out + r * p->phases[1]] = ml_f32_to_bf16(row[i + r]);
+            i += run;
+        }
+    }
+}
+
+/* One tile of one phase. scratch: columns, product, the product's own. */
+static void pull_phase(const struct pull *p, const struct place *at, char *scratch)
+{
+    const struct ml_tensor *t = p->t, *s = p->source;
+    struct ml_conv_axis axis[2] = {axis_of(p, 0, at->phase[0]), axis_of(p, 1, at->phase[1])};
+    int64_t taps = axis[0].taps * axis[1].taps, depth = p->from * taps;
+    size_t size = ml_dtype_size(s->dtype), w_size = ml_dtype_size(p->w->dtype);
+    struct ml_gemm g = gemm_of(p, at->channels, at->n, depth);
+    int64_t plane = (at->image * s->dim[1] + at->group * p->from) * s->dim[2] * s->dim[3];
+    const char *source = (const char *)s->data + (size_t)plane * size;
+    if (p->straight) {
+        g.b.data = source + (size_t)at->first * size;
+    } else {
+        ml_conv_columns(scratch, source, p->from, size, axis, at->first, at->n);
+        g.b.data = scratch;
+    }
+    int64_t first_channel = at->group * p->to + at->channel;
+    int64_t w_at = first_channel * depth; /* [to, depth] */
+    if (p->turned)
+        w_at = at->weights_at + at->channel * depth;
+    else if (p->backward)
+        w_at = at->group * p->from * p->to + at->channel;
+    g.a.data = (p->turned ? p->weights : (const char *)p->w->data) + (size_t)w_at * w_size;
+    g.c = scratch + p->column_bytes;
+    if (p->direct) {
+        int64_t out = (at->image * t->dim[1] + first_channel) * p->places + at->first;
+        g.c = (char *)t->data + (size_t)out * ml_dtype_size(t->dtype);
+        for (int64_t c = 0; p->bias && c < at->channels; c++)
+            p->run->k->fill(at->n, (float *)t->data + out + c * p->places,
+                            ((const float *)p->bias->data)[first_channel + c]);
+    }
+    ml_gemm_run(p->run->k, &g, NULL, scratch + p->column_bytes + p->product_bytes);
+    if (!p->direct)
+        spread(p, at, g.c);
+}
+
+static void pull_task(void *arg, int64_t task, int worker)
+{
+    const struct pull *p = arg;
+    char *scratch = (char *)p->run->scratch + p->weight_bytes +
+                    (size_t)worker * (p->column_bytes + p->product_bytes + p->gemm_bytes);
+    struct place at;
+    int64_t block = task % p->blocks, tile = task / p->blocks % p->tiles;
+    int64_t rest = task / p->blocks / p->tiles;
+    at.group = rest % p->z.groups;
+    at.image = rest / p->z.groups;
+    at.channel = block * p->block;
+    at.channels = p->to - at.channel < p->block ? p->to - at.channel : p->block;
+    at.first = tile * p->tile;
+    at.n = p->places - at.first < p->tile ? p->places - at.first : p->tile;
+    at.weights_at = at.group * p->from * p->to * p->z.kernel[0] * p->z.kernel[1];
+    for (at.phase[0] = 0; at.phase[0] < p->phases[0]; at.phase[0]++) {
+        int64_t rows = axis_of(p, 0, at.phase[0]).taps;
+        for (at.phase[1] = 0; at.phase[1] < p->phases[1]; at.phase[1]++) {
+            pull_phase(p, &at, scratch);
+            at.weights_at += p->from * p->to * rows * axis_of(p, 1, at.phase[1]).taps;
+        }
+    }
+}
+
+void ml_conv_pull_forward(struct ml_run *run, struct ml_tensor *t)
+{
+    struct pull p;
+    pull_init(&p, run->k, t);
+    p.run = run;
+    p.weights = run->scratch;
+    if (ml_count(t) == 0)
+        return;
+    if (p.turned)
+        ml_parallel(run, p.z.groups * p.to, 1, turn_weights, &p);
+    ml_pool_run(run->pool, p.z.n * p.z.groups * p.tiles * p.blocks, pull_task, &p);
+}
