@@ -178,15 +178,6 @@ int64_t ml_number_find_nonfinite(enum ml_number number, const void *data, int64_
     return -1;
 }
 
-static double half_to_double(uint16_t bits)
-{
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double size = exponent == 31  ? (fraction ? NAN : INFINITY)
-                  : exponent == 0 ? ldexp(fraction, -24)
-                                  : ldexp(fraction + 1024, exponent - 25);
-    return bits & 0x8000 ? -size : size;
-}
-
 double ml_number_get(enum ml_number number, const void *data, int64_t index)
 {
     const unsigned char *bytes = (const unsigned char *)data + index * ml_number_bytes(number);
@@ -209,7 +200,7 @@ double ml_number_get(enum ml_number number, const void *data, int64_t index)
         return (double)ml_bf16_to_f32(half);
     case ML_NUMBER_F16:
         memcpy(&half, bytes, 2);
-        return half_to_double(half);
+        return (double)ml_f16_to_f32(half);
     default:
         return 0;
     }

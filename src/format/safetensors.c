@@ -211,7 +211,8 @@ static int read_header(struct ml_safetensors *f, const char *text, size_t n, str
 {
     const char *name;
     json_t *root = NULL, *value;
-    int rc = ml_json_parse(&root, text, n, f->path, err);
+    const char *what = ml_arena_printf(&f->arena, "%s (header)", f->path);
+    int rc = what ? ml_json_parse(&root, text, n, what, err) : out_of_memory(f, err);
     if (rc == 0 && !json_is_object(root))
         rc = ml_fail(err, ML_ERR_FORMAT, "%s: the header is not a JSON object", f->path);
     if (rc == 0) {
