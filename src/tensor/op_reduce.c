@@ -12,9 +12,10 @@
 #include "tensor/ops.h"
 #include "tensor/walk.h"
 
-#define PIECE     4096  /* numbers that one call of a kernel folds */
-#define TASK      32768 /* numbers that one task folds, at least */
-#define MIN_UNITS 32    /* independent pieces of work that are wanted */
+#define PIECE      4096  /* numbers that one call of a kernel folds */
+#define BLOCK_ROWS 128   /* rows summed before their sum is added */
+#define TASK       32768 /* numbers that one task folds, at least */
+#define MIN_UNITS  32    /* independent pieces of work that are wanted */
 
 struct reduce_attr {
     int kind; /* enum ml_reduce */
@@ -130,26 +131,33 @@ static float fold_numbers(const struct reduce_job *job, int64_t part, int64_t o)
     return result;
 }
 
-/* Rows of numbers folded into y [n]; `at` is the first column. */
+/* Rows of numbers folded into y [n]; `at` is the first column. Rows are summed by blocks and the
+ * blocks then, so that a long sum loses less to rounding. */
 static void fold_rows(const struct reduce_job *job, int64_t part, int64_t o, int64_t at, int64_t n,
                       float *y)
 {
     const struct fold *f = &job->f;
     const struct ml_kernels *k = job->run->k;
-    bool max = job->kind == ML_REDUCE_MAX;
-    float buffer[PIECE];
+    int op = job->kind == ML_REDUCE_MAX ? ML_BINARY_MAX : ML_BINARY_ADD;
+    float block[PIECE], buffer[PIECE];
     int64_t begin = part * f->per_part, end = begin + f->per_part;
     end = end < f->steps ? end : f->steps;
     struct ml_walk kept = f->kept, reduced = f->reduced;
     ml_walk_seek(&kept, o);
-    k->fill(n, y, max ? -INFINITY : 0);
-    if (begin >= end)
-        return;
-    ml_walk_seek(&reduced, begin);
-    for (int64_t step = begin; step < end; step++) {
-        const float *x = ml_load(k, job->t->src[0], kept.offset + reduced.offset + at, n, buffer);
-        k->binary[max ? ML_BINARY_MAX : ML_BINARY_ADD](n, y, y, x);
-        ml_walk_next(&reduced);
+    k->fill(n, y, op == ML_BINARY_MAX ? -INFINITY : 0);
+    if (begin < end)
+        ml_walk_seek(&reduced, begin);
+    for (int64_t step = begin; step < end;) {
+        int64_t first = step, stop = step + BLOCK_ROWS < end ? step + BLOCK_ROWS : end;
+        for (; step < stop; step++, ml_walk_next(&reduced)) {
+            const float *x =
+                ml_load(k, job->t->src[0], kept.offset + reduced.offset + at, n, buffer);
+            if (step == first)
+                memcpy(block, x, (size_t)n * sizeof *block);
+            else
+                k->binary[op](n, block, block, x);
+        }
+        k->binary[op](n, y, y, block);
     }
 }
 
