@@ -409,6 +409,12 @@ const struct ml_op ml_op_swiglu = {
     .in_place = 3,
 };
 
+struct ml_tensor *ml_swiglu(struct ml_graph *g, struct ml_tensor *gate, struct ml_tensor *up)
+{
+    struct ml_tensor *src[2] = {gate, up};
+    return ml_node(g, ML_OP_SWIGLU, src, 2, NULL, 0);
+}
+
 /* Both gradients in one pass, packed [dgate | dup]. */
 static int shape_swiglu_grad(struct ml_graph *g, struct ml_tensor *t)
 {

@@ -1,0 +1,103 @@
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "base/json.h"
+#include "base/progress.h"
+#include "commands.h"
+
+enum { MAX_OVERRIDES = 64 };
+
+static void show(void *arg, const struct ml_train_progress *p)
+{
+    struct ml_progress *progress = arg;
+    char detail[160], rate[32];
+    int n = 0;
+    if (p->steps > 0 && !isnan(p->loss))
+        n += snprintf(detail, sizeof detail, "loss %.3f", p->loss);
+    if (n > 0 && !isnan(p->validation_loss))
+        n +=
+            snprintf(detail + n, sizeof detail - (size_t)n, " (held out %.3f)", p->validation_loss);
+    if (n > 0 && p->tokens_per_second > 0)
+        n += snprintf(detail + n, sizeof detail - (size_t)n, "  %s tok/s",
+                      ml_format_count(rate, sizeof rate, p->tokens_per_second));
+    if (n > 0 && p->peak_share > 0)
+        snprintf(detail + n, sizeof detail - (size_t)n, "  %.0f%% of peak", 100 * p->peak_share);
+    ml_progress_draw(progress, p->stage, (double)p->step, (double)(p->steps ? p->steps : 1),
+                     n > 0 ? detail : "");
+}
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static int print_result(struct cli *cli, const struct ml_train_result *r, struct ml_error *err)
+{
+    if (cli->json) {
+        ml_json_setup();
+        return print_json(
+            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "run",
+                      r->run, "model", r->model, "steps", (json_int_t)r->steps, "resumed_from",
+                      (json_int_t)r->resumed_from, "parameters", (json_int_t)r->parameters,
+                      "tokens", (json_int_t)r->tokens, "train_loss", number(r->train_loss),
+                      "validation_loss", number(r->validation_loss), "best_validation_loss",
+                      number(r->best_validation_loss), "bits_per_character",
+                      number(r->bits_per_character), "seconds", number(r->seconds),
+                      "tokens_per_second", number(r->tokens_per_second), "stopped_early",
+                      r->stopped_early),
+            err);
+    }
+    char count[32], time[32];
+    printf("trained %s parameters for %lld steps in %s%s\n",
+           ml_format_count(count, sizeof count, (double)r->parameters), (long long)r->steps,
+           ml_format_seconds(time, sizeof time, r->seconds),
+           r->stopped_early ? " (stopped early: the held-out loss no longer fell)" : "");
+    if (isfinite(r->best_validation_loss))
+        printf("held-out loss %.4f nats a token, %.3f bits a character\n", r->best_validation_loss,
+               r->bits_per_character);
+    printf("model: %s\n", r->model);
+    return 0;
+}
+
+static int explain(struct cli *cli, const struct ml_train_request *request, struct ml_error *err)
+{
+    char *text = NULL;
+    int status =
+        ml_recipe_explain(request->recipe, request->overrides, request->override_count, &text, err);
+    if (status == 0)
+        fputs(text, stdout);
+    ml_string_free(text);
+    (void)cli;
+    return status;
+}
+
+int run_train(struct cli *cli, struct ml_error *err)
+{
+    const char *overrides[MAX_OVERRIDES];
+    struct ml_progress progress;
+    struct ml_train_result result = {0};
+    struct ml_engine *engine = NULL;
+    struct ml_train_request request = {
+        .workspace = cli->workspace,
+        .recipe = cli->arguments[0],
+        .overrides = overrides,
+        .override_count = cli_all(cli, "set", overrides, MAX_OVERRIDES),
+        .name = cli_text(cli, "name"),
+        .out = cli_text(cli, "out"),
+        .restart = cli_flag(cli, "restart"),
+        .cancel = cli->cancel,
+        .progress = cli->quiet ? NULL : show,
+        .arg = &progress,
+    };
+    if (cli_flag(cli, "explain"))
+        return explain(cli, &request, err);
+    int status = open_engine(cli, &engine, err);
+    ml_progress_init(&progress);
+    if (status == 0)
+        status = ml_engine_train(engine, &request, &result, err);
+    if (!cli->quiet)
+        ml_progress_end(&progress);
+    ml_engine_close(engine);
+    return status == 0 ? print_result(cli, &result, err) : status;
+}

@@ -1,0 +1,262 @@
+/* The one table of commands. Help, completion and parsing read it. */
+#include "commands.h"
+
+#include <string.h>
+
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, 0, NULL,                                                                             \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
+    }
+
+static const struct option global[] = {
+    {"workspace",
+     'w',
+     "DIR",
+     {"the workspace (default: $MALIANG_WORKSPACE, else maliang-workspace)",
+      "工作区目录（默认：$MALIANG_WORKSPACE，否则 maliang-workspace）"}},
+    {"json", 0, NULL, {"answer in JSON on stdout", "以 JSON 输出到标准输出"}},
+    {"quiet", 'q', NULL, {"no progress, no remarks", "不显示进度与说明"}},
+    {"threads",
+     't',
+     "N",
+     {"use N threads (default: all processors)", "使用 N 个线程（默认：全部处理器）"}},
+    {"isa",
+     0,
+     "ref|avx2|avx512|avx512-bf16",
+     {"use at most this instruction set", "最多使用这一指令集"}},
+    {"help", 'h', NULL, {"show this help", "显示帮助"}},
+    END,
+};
+
+static const struct option collect_options[] = {
+    {"dataset",
+     'd',
+     "NAME",
+     {"the dataset that the records belong to (default: default)",
+      "记录所属的数据集（默认：default）"}},
+    {"licence",
+     0,
+     "SPDX",
+     {"licence of the material, such as CC-BY-4.0", "素材的许可证，如 CC-BY-4.0"}},
+    {"max-file", 0, "MB", {"leave out larger files (default: 256)", "跳过更大的文件（默认：256）"}},
+    END,
+};
+
+static const struct option train_options[] = {
+    {"set",
+     's',
+     "KEY=VALUE",
+     {"change a value of the recipe, such as train.steps=500; repeatable",
+      "修改配方中的值，如 train.steps=500；可重复"}},
+    {"name",
+     'n',
+     "NAME",
+     {"name of the run and of the model (default: the recipe's)",
+      "训练与模型的名字（默认：配方中的名字）"}},
+    {"out",
+     'o',
+     "DIR",
+     {"folder of the run (default: WORKSPACE/runs/NAME)", "训练目录（默认：工作区/runs/名字）"}},
+    {"restart",
+     0,
+     NULL,
+     {"throw an earlier run of that name away instead of resuming it",
+      "丢弃同名的旧训练而不是继续"}},
+    {"explain",
+     0,
+     NULL,
+     {"print the recipe with every value filled in and explained, and stop",
+      "打印填满并注释每个值的配方，然后结束"}},
+    END,
+};
+
+static const struct option write_options[] = {
+    {"model",
+     'm',
+     "MODEL",
+     {"a model of the workspace, a starter, or a folder (default: the newest model)",
+      "工作区中的模型、自带模型或目录（默认：最新的模型）"}},
+    {"set",
+     's',
+     "FIELD=TEXT",
+     {"a field of the model's template, such as title=...; repeatable",
+      "模型模板的字段，如 title=……；可重复"}},
+    {"chat", 'c', NULL, {"talk: each line of input is a message", "对话：每行输入是一条消息"}},
+    {"system",
+     0,
+     "TEXT",
+     {"how the assistant should behave, with --chat", "与 --chat 同用：助手应当怎样"}},
+    {"samples", 0, "N", {"write N texts at once (default: 1)", "一次写 N 份（默认：1）"}},
+    {"max-tokens", 'n', "N", {"length at most (default: 256)", "最大长度（默认：256）"}},
+    {"temperature",
+     0,
+     "X",
+     {"0: always the likeliest; higher: bolder (default: 0.8)",
+      "0：总选最可能的；越高越大胆（默认：0.8）"}},
+    {"top-k",
+     0,
+     "N",
+     {"choose among the N likeliest (default: all)", "只在最可能的 N 个中选（默认：全部）"}},
+    {"top-p",
+     0,
+     "X",
+     {"choose among the likeliest that make up this probability",
+      "只在累计概率达到此值的最可能者中选"}},
+    {"min-p",
+     0,
+     "X",
+     {"leave out what is X times less likely than the likeliest", "去掉概率不到最可能者 X 倍的"}},
+    {"repetition-penalty", 0, "X", {"above 1: avoid what was just said", "大于 1：避免重复"}},
+    {"stop", 0, "TEXT", {"end before this text; repeatable", "遇到此文本即止；可重复"}},
+    {"seed", 0, "N", {"same seed, same text (default: 0)", "相同种子得到相同文本（默认：0）"}},
+    END,
+};
+
+static const struct option models_options[] = {
+    {"format",
+     'f',
+     "gguf|safetensors",
+     {"with export: for llama.cpp, or for transformers (default: gguf)",
+      "导出格式：用于 llama.cpp 或 transformers（默认：gguf）"}},
+    {"precision", 0, "f32|f16|bf16", {"with export (default: bf16)", "导出精度（默认：bf16）"}},
+    {"files", 0, NULL, {"with remove: the files too", "删除时连同文件"}},
+    END,
+};
+
+static const struct option bench_options[] = {
+    {"seconds", 0, "X", {"how long to measure (default: 10)", "测量多久（默认：10）"}},
+    {"layers", 0, "N", {"of the measured model (default: 6)", "被测模型的层数（默认：6）"}},
+    {"width", 0, "N", {"(default: 384)", "宽度（默认：384）"}},
+    {"heads", 0, "N", {"(default: 6)", "注意力头数（默认：6）"}},
+    {"kv-heads", 0, "N", {"(default: as heads)", "键值头数（默认：同头数）"}},
+    {"ffn", 0, "N", {"(default: 1024)", "前馈宽度（默认：1024）"}},
+    {"context", 0, "N", {"(default: 256)", "上下文长度（默认：256）"}},
+    {"batch", 0, "N", {"(default: 16 to train, 1 to generate)", "批大小（默认：训练 16，生成 1）"}},
+    {"vocab", 0, "N", {"(default: 256)", "词表大小（默认：256）"}},
+    {"precision", 0, "auto|f32|bf16", {"(default: auto)", "精度（默认：auto）"}},
+    END,
+};
+
+static const struct option no_options[] = {END};
+
+static const char *const models_actions[] = {"list", "show", "export", "stage", "remove", NULL};
+static const char *const bench_actions[] = {"kernels", "train", "generate", NULL};
+static const char *const shells[] = {"bash", "zsh", "fish", NULL};
+
+static const struct command commands[] = {
+    {"collect",
+     "PATH...",
+     {"bring text files and folders into the workspace", "把文本文件和目录收进工作区"},
+     {"Plain text, Markdown and JSONL (an object with \"text\" a line), UTF-8, UTF-16 or\n"
+      "GB18030. Collecting again adds only what is new.\n\n"
+      "  maliang collect --dataset tales texts/\n",
+      "纯文本、Markdown 与 JSONL（每行一个含 \"text\" 的对象），UTF-8、UTF-16 或 GB18030。\n"
+      "再次收集只添加新内容。\n\n"
+      "  maliang collect --dataset tales texts/\n"},
+     collect_options,
+     NULL,
+     1,
+     -1,
+     run_collect},
+    {"train",
+     "RECIPE",
+     {"train a model by a recipe; the same command again resumes",
+      "按配方训练模型；再次运行即继续"},
+     {"A run survives being killed: the same command goes on exactly where it stopped.\n"
+      "Its folder holds the checkpoints, metrics.jsonl, loss.png, TensorBoard events\n"
+      "and, at the end, the model.\n\n"
+      "  maliang train recipes/small.yaml --set data.dataset=tales\n"
+      "  maliang train recipes/small.yaml --explain\n",
+      "训练被中断也不丢失：再次运行同一命令，从断点精确继续。\n"
+      "目录中有检查点、metrics.jsonl、loss.png、TensorBoard 事件，最后是模型。\n\n"
+      "  maliang train recipes/small.yaml --set data.dataset=tales\n"
+      "  maliang train recipes/small.yaml --explain\n"},
+     train_options,
+     NULL,
+     1,
+     1,
+     run_train},
+    {"write",
+     "[PROMPT]",
+     {"write text: continue a prompt, fill a form, or chat", "写文本：续写、按体裁写、或对话"},
+     {"  maliang write --model small \"Once upon a time\"\n"
+      "  maliang write --model verse --set form=qijue --set title=春夜\n"
+      "  maliang write --model fables --set title=\"The Fox and the Moon\"\n"
+      "  maliang write --model small --chat\n",
+      "  maliang write --model small \"从前\"\n"
+      "  maliang write --model verse --set form=七绝 --set title=春夜\n"
+      "  maliang write --model fables --set title=\"The Fox and the Moon\"\n"
+      "  maliang write --model small --chat\n"},
+     write_options,
+     NULL,
+     0,
+     1,
+     run_write},
+    {"models",
+     "[list | show MODEL | export MODEL FILE | stage MODEL STAGE | remove MODEL]",
+     {"list, inspect and export models", "列出、查看、导出模型"},
+     {"Stages: candidate, canary, production, archived.\n\n"
+      "  maliang models\n"
+      "  maliang models export small small.gguf --precision f16\n",
+      "阶段：candidate、canary、production、archived。\n\n"
+      "  maliang models\n"
+      "  maliang models export small small.gguf --precision f16\n"},
+     models_options,
+     models_actions,
+     0,
+     3,
+     run_models},
+    {"bench",
+     "[kernels | train | generate]",
+     {"measure this machine against its own peak", "测量本机，与其峰值相比"},
+     {"  maliang bench train --layers 12 --width 768 --heads 12 --ffn 2048\n",
+      "  maliang bench train --layers 12 --width 768 --heads 12 --ffn 2048\n"},
+     bench_options,
+     bench_actions,
+     0,
+     1,
+     run_bench},
+    {"doctor",
+     "",
+     {"say what this machine and this build can do, and what is missing",
+      "说明本机与此版本能做什么、缺什么"},
+     {NULL, NULL},
+     no_options,
+     NULL,
+     0,
+     0,
+     run_doctor},
+    {"completion",
+     "bash|zsh|fish",
+     {"print the completion for a shell", "打印 shell 补全脚本"},
+     {"  source <(maliang completion bash)\n", "  source <(maliang completion bash)\n"},
+     no_options,
+     shells,
+     1,
+     1,
+     run_completion},
+};
+
+const struct command *command_list(int *count)
+{
+    *count = (int)(sizeof commands / sizeof *commands);
+    return commands;
+}
+
+const struct command *command_find(const char *name)
+{
+    int count;
+    const struct command *list = command_list(&count);
+    for (int i = 0; i < count; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return &list[i];
+    return NULL;
+}
+
+const struct option *global_options(void)
+{
+    return global;
+}
