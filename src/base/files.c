@@ -127,6 +127,38 @@ int ml_file_read(struct ml_arena *arena, const char *path, size_t max_bytes, cha
     return status;
 }
 
+int ml_line_read(void *stream, size_t max_bytes, struct ml_buffer *line, struct ml_error *err)
+{
+    char chunk[512];
+    size_t n = 0;
+    int byte, status = 0;
+    line->size = 0;
+    errno = 0;
+    do {
+        byte = getc(stream);
+        if (byte != EOF)
+            chunk[n++] = (char)byte;
+        if (n == sizeof chunk || byte == EOF || byte == '\n') {
+            status = ml_buffer_put(line, chunk, n, err);
+            n = 0;
+        }
+        if (status == 0 && line->size > max_bytes + 2)
+            status = ml_fail(err, ML_ERR_LIMIT, "a line is longer than %zu bytes", max_bytes);
+    } while (status == 0 && byte != EOF && byte != '\n');
+    if (status == 0 && byte == EOF && ferror((FILE *)stream))
+        status = errno == EINTR ? ml_fail(err, ML_ERR_CANCELLED, "stopped while reading a line")
+                                : ml_fail(err, ML_ERR_IO, "a line could not be read");
+    if (status)
+        return status;
+    bool got = line->size > 0;
+    if (got && line->data[line->size - 1] == '\n')
+        line->size -= 1 + (line->size > 1 && line->data[line->size - 2] == '\r');
+    line->data[line->size] = '\0';
+    if (line->size > max_bytes)
+        return ml_fail(err, ML_ERR_LIMIT, "a line is longer than %zu bytes", max_bytes);
+    return got;
+}
+
 /* ---- the writer ---- */
 
 static int fail_write(const struct ml_writer *writer, int number, struct ml_error *err)

@@ -21,6 +21,11 @@ void ml_file_map_close(struct ml_file_map *map);
 int ml_file_read(struct ml_arena *arena, const char *path, size_t max_bytes, char **out,
                  size_t *out_size, struct ml_error *err);
 
+/* The next line of a FILE *, without its "\n" or "\r\n", into `line` (emptied first). Returns 1 for
+ * a line, 0 at the end, or a negative code: ML_ERR_LIMIT for a line over max_bytes,
+ * ML_ERR_CANCELLED when a signal broke the wait. */
+int ml_line_read(void *stream, size_t max_bytes, struct ml_buffer *line, struct ml_error *err);
+
 /* Writes beside the target and renames over it on commit (fsync of file and folder), so a reader
  * sees the old file or the new one. abort (and a failed commit) removes the temporary file. A link
  * is followed; a pipe or device is written in place. Programs ignore SIGXFSZ, so that a size limit

@@ -287,6 +287,32 @@ static void a_map_shows_the_bytes(void **state)
     ml_file_map_close(NULL);
 }
 
+static void lines_are_read_one_by_one(void **state)
+{
+    struct place *place = *state;
+    struct ml_buffer line = {0};
+    struct ml_error err = {0};
+    char text[1300] = "one\r\n\n\0z\n";
+    memset(text + 9, 'w', 1200);
+    assert_int_equal(ml_file_write(place->file, text, 9 + 1200, NULL), 0);
+    FILE *file = fopen(place->file, "r");
+    assert_non_null(file);
+    assert_int_equal(ml_line_read(file, 1200, &line, &err), 1);
+    assert_string_equal(line.data, "one");
+    assert_int_equal(ml_line_read(file, 1200, &line, &err), 1);
+    assert_int_equal(line.size, 0);
+    assert_int_equal(ml_line_read(file, 1200, &line, &err), 1);
+    assert_int_equal(line.size, 2);
+    assert_memory_equal(line.data, "\0z", 3);
+    assert_int_equal(ml_line_read(file, 1200, &line, &err), 1); /* the last needs no newline */
+    assert_int_equal(line.size, 1200);
+    assert_int_equal(ml_line_read(file, 1200, &line, &err), 0);
+    fseek(file, 9, SEEK_SET);
+    assert_int_equal(ml_line_read(file, 1199, &line, &err), ML_ERR_LIMIT);
+    fclose(file);
+    ml_buffer_clear(&line);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     struct place *place = *state;
@@ -330,6 +356,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reading_keeps_the_limit, enter, leave),
         cmocka_unit_test_setup_teardown(reading_what_is_not_there, enter, leave),
         cmocka_unit_test_setup_teardown(a_map_shows_the_bytes, enter, leave),
+        cmocka_unit_test_setup_teardown(lines_are_read_one_by_one, enter, leave),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, enter, leave),
     };
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);
