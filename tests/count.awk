@@ -35,7 +35,7 @@ function close_program() {
 /^Summary of Failures:$/ || /^Ok: +[0-9]+ *$/ { close_program() }
 !inside { next }
 /^result: +/ && result == "" { sub(/^result: +/, ""); result = $0; next }
-/^\[==========\] Running [0-9]+ test\(s\)\.$/ { cases = 1; next }
+/^\[==========\] Running / || /^\[ RUN      \] / { cases = 1; next }
 /^\[       OK \] / { finished++; next }
 /^\[  PASSED  \] [0-9]+ test\(s\)\.$/ { summary = 1; passes += $4; next }
 /^\[  FAILED  \] [0-9]+ test\(s\), listed below:$/ { failures += $4; next }
