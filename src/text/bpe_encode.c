@@ -99,6 +99,11 @@ void ml_encoder_free(struct ml_encoder *encoder)
     ml_mem_free(encoder);
 }
 
+const struct ml_tokenizer *ml_encoder_tokenizer(const struct ml_encoder *encoder)
+{
+    return encoder->tokenizer;
+}
+
 static int32_t pair_rank(const struct ml_tokenizer *t, int32_t left, int32_t right)
 {
     const struct ml_merge_slot *slot = ml_merge_find(t, left, right);

@@ -136,6 +136,7 @@ struct ml_encoder;
 int ml_encoder_new(struct ml_encoder **out, const struct ml_tokenizer *tokenizer,
                    struct ml_error *err);
 void ml_encoder_free(struct ml_encoder *encoder);
+const struct ml_tokenizer *ml_encoder_tokenizer(const struct ml_encoder *encoder);
 /* Appends to out; on failure out is as it was. */
 int ml_encode(struct ml_encoder *encoder, const char *text, size_t size, int flags,
               struct ml_ids *out, struct ml_error *err);
