@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "golden.h"
+#include "golden_media.h"
 #include "gradcheck.h"
 #include "tensor/op_conv.h"
 #include "tensor/ops.h"
@@ -407,6 +407,45 @@ static void flops_are_counted(void **state)
     ml_arena_clear(&arena);
 }
 
+static void expect_conv(const char *name, enum direction direction, struct ml_conv options)
+{
+    struct conv conv = {.direction = direction, .s = {.options = options}, .bias = true};
+    expect_golden(name, "xwb", build_conv, &conv);
+}
+
+/* The gradient in x of sum(conv2d(x, w) * u): a function of w and u. */
+static struct ml_tensor *build_second(struct ml_graph *g, struct ml_tensor *const *in,
+                                      const void *arg)
+{
+    struct ml_tensor *y = ml_conv2d(g, in[0], in[1], NULL, arg), *dx, *x = in[0];
+    ml_grad(g, ml_sum_all(g, ml_mul(g, y, in[2])), &x, 1, &dx);
+    return dx;
+}
+
+static void as_pytorch(void **state)
+{
+    (void)state;
+    expect_conv("conv2d", FORWARD, (struct ml_conv){.padding = {1, 1}});
+    expect_conv(
+        "conv2d_all", FORWARD,
+        (struct ml_conv){.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}, .groups = 2});
+    expect_conv("conv2d_depth", FORWARD,
+                (struct ml_conv){.stride = {1, 2}, .padding = {1, 1}, .groups = 4});
+    expect_conv("conv2d_one", FORWARD, (struct ml_conv){.groups = 1});
+    expect_conv("transposed", TRANSPOSED,
+                (struct ml_conv){.stride = {2, 3},
+                                 .padding = {1, 0},
+                                 .output_padding = {1, 2},
+                                 .groups = 2,
+                                 .dilation = {1, 2}});
+    expect_conv("conv1d", LINE,
+                (struct ml_conv){.stride = {0, 2}, .padding = {0, 4}, .dilation = {0, 3}});
+    expect_conv("transposed1d", LINE_TRANSPOSED,
+                (struct ml_conv){.stride = {0, 8}, .padding = {0, 4}});
+    struct ml_conv options = {.stride = {2, 2}, .padding = {1, 1}};
+    expect_golden("second", "xwu", build_second, &options);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +455,7 @@ int main(void)
         cmocka_unit_test(one_dimension),
         cmocka_unit_test(large),
         cmocka_unit_test(empty_batch),
+        cmocka_unit_test(as_pytorch),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(flops_are_counted),
     };

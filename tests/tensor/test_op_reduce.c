@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "golden_media.h"
 #include "gradcheck.h"
 #include "tensor/ops.h"
 
@@ -299,13 +300,22 @@ static void mistakes_are_named(void **state)
     check_refused(&c, "sum_to: dimension 1 has length 3, wanted is 2");
 }
 
+static void as_pytorch(void **state)
+{
+    (void)state;
+    expect_golden("sum", "x", build_fold, &(struct fold){.kind = ML_REDUCE_SUM, .axes = 5});
+    expect_golden("mean", "x", build_fold, &(struct fold){.kind = ML_REDUCE_MEAN, .axes = 10});
+    expect_golden("max", "x", build_fold, &(struct fold){.kind = ML_REDUCE_MAX, .axes = 6});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_set_of_axes), cmocka_unit_test(large_reductions),
-        cmocka_unit_test(to_a_scalar),       cmocka_unit_test(scalars_of_bf16_are_f32),
-        cmocka_unit_test(sums_to_a_shape),   cmocka_unit_test(ties_share_a_maximum),
-        cmocka_unit_test(nan_and_nothing),   cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(every_set_of_axes),  cmocka_unit_test(large_reductions),
+        cmocka_unit_test(to_a_scalar),        cmocka_unit_test(scalars_of_bf16_are_f32),
+        cmocka_unit_test(sums_to_a_shape),    cmocka_unit_test(ties_share_a_maximum),
+        cmocka_unit_test(nan_and_nothing),    cmocka_unit_test(as_pytorch),
+        cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests_name("op_reduce", tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "golden_media.h"
 #include "gradcheck.h"
 #include "tensor/ops.h"
 #include "tensor/plan.h"
@@ -431,6 +432,25 @@ static void transposes(void **state)
     check_refused(&c, "permute: axis -1");
 }
 
+static void as_pytorch(void **state)
+{
+    (void)state;
+    struct move m = {.what = PERMUTE, .order = {2, 0, 3, 1}};
+    expect_golden("permute", "x", build_move, &m);
+    m = (struct move){.what = CONCAT, .axis = 1, .parts = 2};
+    expect_golden("concat", "xy", build_move, &m);
+    m = (struct move){.what = SLICE, .axis = 2, .start = 1, .length = 3};
+    expect_golden("slice", "x", build_move, &m);
+    m = (struct move){.what = BROADCAST, .ndim = 4, .dim = {2, 3, 5, 4}};
+    expect_golden("broadcast", "x", build_move, &m);
+    m = (struct move){.what = PAD, .axis = 2, .start = 2, .length = 1};
+    expect_golden("pad_zero", "x", build_move, &m);
+    m = (struct move){.what = PAD, .axis = 2, .start = 2, .length = 4, .mode = ML_PAD_REFLECT};
+    expect_golden("pad_reflect", "x", build_move, &m);
+    m = (struct move){.what = PAD, .axis = 2, .start = 3, .length = 2, .mode = ML_PAD_REPLICATE};
+    expect_golden("pad_replicate", "x", build_move, &m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +462,7 @@ int main(void)
         cmocka_unit_test(pads),
         cmocka_unit_test(pads_at_their_limits),
         cmocka_unit_test(bits_travel_unchanged),
+        cmocka_unit_test(as_pytorch),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(transposes),
     };
