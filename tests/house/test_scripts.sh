@@ -86,7 +86,7 @@ check a_folder_that_is_not_there_is_refused refused --no-install "$scratch/none"
 # No package is seen as there, and nothing is installed: it says so and stops before the build.
 without_tools() {
     mkdir -p "$scratch/bin"
-    for tool in sh dirname id cat env; do
+    for tool in sh dirname id cat env sed; do
         ln -sf "$(command -v "$tool")" "$scratch/bin/$tool"
     done
     message='meson  *reads meson.build' PATH="$scratch/bin" refused_without_install
