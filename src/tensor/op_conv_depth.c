@@ -15,27 +15,20 @@ struct depth {
     int64_t pieces; /* of at most ML_CHUNK places in a row of the grid */
 };
 
-/* Source row `row` (element offset), tap j of axis x: sum[i] += weight * source for the places
- * [begin, begin + n). */
-static void add_tap(const struct depth *p, float *sum, int64_t row, float weight,
-                    const struct ml_conv_axis *x, int64_t j, const int64_t range[2])
+/* sum[i] += weight * source[from + i * stride] */
+static void add_tap(const struct depth *p, float *sum, int64_t from, int64_t stride, float weight,
+                    int64_t n)
 {
-    int64_t lo, hi;
-    ml_conv_valid(x, j, range[0], range[1], &lo, &hi);
-    if (lo == hi)
-        return;
-    int64_t from = row + lo * x->stride + x->offset + j * x->step, n = hi - lo;
-    sum += lo - range[0];
     float buffer[ML_CHUNK];
-    if (x->stride == 1)
+    if (stride == 1)
         p->run->k->axpy(n, sum, weight, ml_load(p->run->k, p->source, from, n, buffer));
     else if (p->source->dtype == ML_F32)
         for (int64_t i = 0; i < n; i++)
-            sum[i] += weight * ((const float *)p->source->data)[from + i * x->stride];
+            sum[i] += weight * ((const float *)p->source->data)[from + i * stride];
     else
         for (int64_t i = 0; i < n; i++)
             sum[i] +=
-                weight * ml_bf16_to_f32(((const ml_bf16 *)p->source->data)[from + i * x->stride]);
+                weight * ml_bf16_to_f32(((const ml_bf16 *)p->source->data)[from + i * stride]);
 }
 
 static float weight_at(const struct depth *p, int64_t at)
@@ -49,14 +42,20 @@ static void add_plane(const struct depth *p, float *sum, int64_t plane, int64_t 
                       const struct ml_conv_axis axis[2], int64_t ty, const int64_t range[2])
 {
     const struct ml_conv_axis *y = &axis[0], *x = &axis[1];
-    for (int64_t i = 0; i < y->taps; i++) {
-        int64_t sy = ty * y->stride + y->offset + i * y->step;
-        if (sy < 0 || sy >= y->source)
+    for (int64_t j = 0; j < x->taps; j++) {
+        int64_t lo, hi;
+        ml_conv_valid(x, j, range[0], range[1], &lo, &hi);
+        if (lo == hi)
             continue;
-        int64_t w = (filter * p->z.kernel[0] + y->tap + i * y->tap_step) * p->z.kernel[1];
-        for (int64_t j = 0; j < x->taps; j++)
-            add_tap(p, sum, (plane * y->source + sy) * x->source,
-                    weight_at(p, w + x->tap + j * x->tap_step), x, j, range);
+        for (int64_t i = 0; i < y->taps; i++) {
+            int64_t sy = ty * y->stride + y->offset + i * y->step;
+            if (sy < 0 || sy >= y->source)
+                continue;
+            int64_t w = (filter * p->z.kernel[0] + y->tap + i * y->tap_step) * p->z.kernel[1];
+            int64_t from = (plane * y->source + sy) * x->source + lo * x->stride + x->offset;
+            add_tap(p, sum + lo - range[0], from + j * x->step, x->stride,
+                    weight_at(p, w + x->tap + j * x->tap_step), hi - lo);
+        }
     }
 }
 
@@ -76,39 +75,41 @@ static void store(const struct depth *p, const float *sum, int64_t at, int64_t n
     }
 }
 
-static void depth_piece(const struct depth *p, int64_t plane, int64_t ty, int64_t tx)
+/* Places [tx, ...) of grid row ty of one plane of the result, one phase. */
+static void depth_piece(const struct depth *p, int64_t plane, int64_t ty, int64_t tx,
+                        const int64_t phase[2], const struct ml_conv_axis axis[2])
 {
     int64_t og = p->z.og, channels = p->t->dim[1];
     int64_t image = plane / channels, channel = plane % channels;
-    int64_t end = tx + ML_CHUNK < p->grid[1] ? tx + ML_CHUNK : p->grid[1];
+    int64_t y = ty * p->phases[0] + phase[0], x = tx * p->phases[1] + phase[1];
+    if (y >= p->result[0] || x >= p->result[1])
+        return;
+    int64_t last = (p->result[1] - 1 - phase[1]) / p->phases[1] + 1;
+    int64_t range[2] = {tx, tx + ML_CHUNK < last ? tx + ML_CHUNK : last};
     float sum[ML_CHUNK];
-    for (int64_t py = 0; py < p->phases[0]; py++)
-        for (int64_t px = 0; px < p->phases[1]; px++) {
-            int64_t y = ty * p->phases[0] + py, x = tx * p->phases[1] + px;
-            if (y >= p->result[0] || x >= p->result[1])
-                continue;
-            int64_t last = (p->result[1] - 1 - px) / p->phases[1] + 1;
-            int64_t range[2] = {tx, end < last ? end : last};
-            p->run->k->fill(range[1] - tx, sum, p->bias ? p->bias[channel] : 0);
-            struct ml_conv_axis axis[2];
-            for (int d = 0; d < 2; d++)
-                axis[d] = p->backward ? ml_conv_axis_backward(p->attr, &p->z, d, d == 0 ? py : px)
-                                      : ml_conv_axis_forward(p->attr, &p->z, d);
-            if (p->backward)
-                for (int64_t o = channel * og; o < (channel + 1) * og; o++)
-                    add_plane(p, sum, image * p->z.o + o, o, axis, ty, range);
-            else
-                add_plane(p, sum, image * p->z.c + channel / og, channel, axis, ty, range);
-            store(p, sum, (plane * p->result[0] + y) * p->result[1] + x, range[1] - tx);
-        }
+    p->run->k->fill(range[1] - tx, sum, p->bias ? p->bias[channel] : 0);
+    if (p->backward)
+        for (int64_t o = channel * og; o < (channel + 1) * og; o++)
+            add_plane(p, sum, image * p->z.o + o, o, axis, ty, range);
+    else
+        add_plane(p, sum, image * p->z.c + channel / og, channel, axis, ty, range);
+    store(p, sum, (plane * p->result[0] + y) * p->result[1] + x, range[1] - tx);
 }
 
 static void depth_range(void *arg, int64_t begin, int64_t end, int worker)
 {
     const struct depth *p = arg;
-    for (int64_t u = begin; u < end; u++)
-        depth_piece(p, u / p->pieces / p->grid[0], u / p->pieces % p->grid[0],
-                    u % p->pieces * ML_CHUNK);
+    int64_t phase[2];
+    struct ml_conv_axis axis[2];
+    for (phase[0] = 0; phase[0] < p->phases[0]; phase[0]++)
+        for (phase[1] = 0; phase[1] < p->phases[1]; phase[1]++) {
+            for (int d = 0; d < 2; d++)
+                axis[d] = p->backward ? ml_conv_axis_backward(p->attr, &p->z, d, phase[d])
+                                      : ml_conv_axis_forward(p->attr, &p->z, d);
+            for (int64_t u = begin; u < end; u++)
+                depth_piece(p, u / p->pieces / p->grid[0], u / p->pieces % p->grid[0],
+                            u % p->pieces * ML_CHUNK, phase, axis);
+        }
 }
 
 void ml_conv_depth_pull(struct ml_run *run, struct ml_tensor *t)
@@ -144,34 +145,39 @@ struct depth_dw {
     struct ml_conv_axis axis[2];
 };
 
-/* Places [range) of row `ty` of y (numbers dy) against all taps; row_of_x(i) from the axis. */
+/* n of x's numbers, `stride` apart, as adjacent f32. */
+static const float *load_apart(const struct depth_dw *p, int64_t from, int64_t stride, int64_t n,
+                               float *buffer)
+{
+    if (stride == 1)
+        return ml_load(p->run->k, p->x, from, n, buffer);
+    if (p->x->dtype == ML_F32)
+        for (int64_t i = 0; i < n; i++)
+            buffer[i] = ((const float *)p->x->data)[from + i * stride];
+    else
+        for (int64_t i = 0; i < n; i++)
+            buffer[i] = ml_bf16_to_f32(((const ml_bf16 *)p->x->data)[from + i * stride]);
+    return buffer;
+}
+
+/* Places [range) of row `ty` of y, whose numbers are dy, against all taps of one plane of x. */
 static void dw_row(const struct depth_dw *p, float *dw, const float *dy, int64_t plane, int64_t ty,
                    const int64_t range[2])
 {
     const struct ml_conv_axis *y = &p->axis[0], *x = &p->axis[1];
-    const struct ml_kernels *k = p->run->k;
     float buffer[ML_CHUNK];
-    for (int64_t i = 0; i < y->taps; i++) {
-        int64_t sy = ty * y->stride + y->offset + i * y->step;
-        if (sy < 0 || sy >= y->source)
+    for (int64_t j = 0; j < x->taps; j++) {
+        int64_t lo, hi;
+        ml_conv_valid(x, j, range[0], range[1], &lo, &hi);
+        if (lo == hi)
             continue;
-        int64_t row = (plane * y->source + sy) * x->source;
-        for (int64_t j = 0; j < x->taps; j++) {
-            int64_t lo, hi;
-            ml_conv_valid(x, j, range[0], range[1], &lo, &hi);
-            int64_t from = row + lo * x->stride + x->offset + j * x->step, n = hi - lo;
-            const float *source = buffer;
-            if (n == 0)
+        for (int64_t i = 0; i < y->taps; i++) {
+            int64_t sy = ty * y->stride + y->offset + i * y->step;
+            if (sy < 0 || sy >= y->source)
                 continue;
-            if (x->stride == 1)
-                source = ml_load(k, p->x, from, n, buffer);
-            else if (p->x->dtype == ML_F32)
-                for (int64_t e = 0; e < n; e++)
-                    buffer[e] = ((const float *)p->x->data)[from + e * x->stride];
-            else
-                for (int64_t e = 0; e < n; e++)
-                    buffer[e] = ml_bf16_to_f32(((const ml_bf16 *)p->x->data)[from + e * x->stride]);
-            dw[i * x->taps + j] += k->dot(n, dy + lo - range[0], source);
+            int64_t from = (plane * y->source + sy) * x->source + lo * x->stride + x->offset;
+            const float *source = load_apart(p, from + j * x->step, x->stride, hi - lo, buffer);
+            dw[i * x->taps + j] += p->run->k->dot(hi - lo, dy + lo - range[0], source);
         }
     }
 }

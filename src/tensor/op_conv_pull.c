@@ -142,33 +142,46 @@ size_t ml_conv_pull_scratch(const struct ml_kernels *k, const struct ml_tensor *
     return p.weight_bytes + (size_t)threads * (p.column_bytes + p.product_bytes + p.gemm_bytes);
 }
 
-/* One output channel of one group of the transposed weights, all phases. Weights lie [o, c, taps];
- * wanted is [c, o, taps of the phase] for each phase, phases one after the other. */
+/* The taps of one phase out of one kernel `w`. */
+static char *copy_taps(char *out, const char *w, size_t size, const struct ml_conv_axis *y,
+                       const struct ml_conv_axis *x, int64_t width)
+{
+    for (int64_t i = 0; i < y->taps; i++) {
+        const char *row = w + (size_t)((y->tap + i * y->tap_step) * width + x->tap) * size;
+        if (x->tap_step == 1)
+            memcpy(out, row, (size_t)x->taps * size);
+        else if (size == 4)
+            for (int64_t j = 0; j < x->taps; j++)
+                memcpy(out + 4 * j, row + 4 * j * x->tap_step, 4);
+        else
+            for (int64_t j = 0; j < x->taps; j++)
+                memcpy(out + 2 * j, row + 2 * j * x->tap_step, 2);
+        out += (size_t)x->taps * size;
+    }
+    return out;
+}
+
+/* Some output channels of the transposed weights, all phases. Weights lie [o, c, taps]; wanted is
+ * [c, o, taps of the phase] for each phase, phases one after the other. */
 static void turn_weights(void *arg, int64_t begin, int64_t end, int worker)
 {
     const struct pull *p = arg;
     size_t size = ml_dtype_size(p->w->dtype);
-    int64_t kernel = p->z.kernel[0] * p->z.kernel[1], per_group = p->from * p->to * kernel;
-    for (int64_t u = begin; u < end; u++) {
-        int64_t group = u / p->to, c = u % p->to, at = group * per_group;
-        for (int64_t phase = 0; phase < p->phases[0] * p->phases[1]; phase++) {
-            struct ml_conv_axis y = axis_of(p, 0, phase / p->phases[1]);
-            struct ml_conv_axis x = axis_of(p, 1, phase % p->phases[1]);
-            int64_t taps = y.taps * x.taps;
-            char *out = p->weights + (size_t)(at + c * p->from * taps) * size;
-            for (int64_t o = 0; o < p->from; o++) {
-                const char *w = (const char *)p->w->data +
-                                (size_t)(((group * p->from + o) * p->to + c) * kernel) * size;
-                for (int64_t i = 0; i < y.taps; i++)
-                    for (int64_t j = 0; j < x.taps; j++, out += size)
-                        memcpy(out,
-                               w + (size_t)((y.tap + i * y.tap_step) * p->z.kernel[1] + x.tap +
-                                            j * x.tap_step) *
-                                       size,
-                               size);
-            }
-            at += p->to * p->from * taps;
+    int64_t kernel = p->z.kernel[0] * p->z.kernel[1], before = 0;
+    for (int64_t phase = 0; phase < p->phases[0] * p->phases[1]; phase++) {
+        struct ml_conv_axis y = axis_of(p, 0, phase / p->phases[1]);
+        struct ml_conv_axis x = axis_of(p, 1, phase % p->phases[1]);
+        int64_t taps = y.taps * x.taps;
+        for (int64_t u = begin; u < end; u++) {
+            int64_t group = u / p->to, c = u % p->to;
+            int64_t at = p->from * (p->to * (group * kernel + before) + c * taps);
+            char *out = p->weights + (size_t)at * size;
+            for (int64_t o = group * p->from; o < (group + 1) * p->from; o++)
+                out = copy_taps(
+                    out, (const char *)p->w->data + (size_t)((o * p->to + c) * kernel) * size, size,
+                    &y, &x, p->z.kernel[1]);
         }
+        before += taps;
     }
 }
 
@@ -281,6 +294,6 @@ void ml_conv_pull_forward(struct ml_run *run, struct ml_tensor *t)
     if (ml_count(t) == 0)
         return;
     if (p.turned)
-        ml_parallel(run, p.z.groups * p.to, 1, turn_weights, &p);
+        ml_parallel(run, p.z.groups * p.to, 4, turn_weights, &p);
     ml_pool_run(run->pool, p.z.n * p.z.groups * p.tiles * p.blocks, pull_task, &p);
 }
