@@ -35,7 +35,7 @@ static int list(struct cli *cli, struct ml_error *err)
 {
     struct ml_model_info *models = NULL;
     int count = 0;
-    int status = ml_models_list(cli->workspace, &models, &count, err);
+    int status = ml_catalog_list(cli->workspace, &models, &count, err);
     if (status != 0)
         return status;
     if (cli->json) {
@@ -61,7 +61,7 @@ static int list(struct cli *cli, struct ml_error *err)
                    models[i].origin);
         }
     }
-    ml_models_free(models);
+    ml_catalog_free(models);
     return status;
 }
 
@@ -74,7 +74,7 @@ static void row(const char *name, const char *value)
 static int show(struct cli *cli, struct ml_error *err)
 {
     struct ml_model_info m;
-    int status = ml_models_find(cli->workspace, cli->arguments[1], &m, err);
+    int status = ml_catalog_find(cli->workspace, cli->arguments[1], &m, err);
     if (status != 0)
         return status;
     if (cli->json) {
@@ -104,8 +104,8 @@ static int show(struct cli *cli, struct ml_error *err)
 static int export_model(struct cli *cli, struct ml_error *err)
 {
     const char *format = cli_text(cli, "format");
-    int status = ml_models_export(cli->workspace, cli->arguments[1], format ? format : "gguf",
-                                  cli_text(cli, "precision"), cli->arguments[2], err);
+    int status = ml_catalog_export(cli->workspace, cli->arguments[1], format ? format : "gguf",
+                                   cli_text(cli, "precision"), cli->arguments[2], err);
     if (status == 0 && !cli->quiet)
         fprintf(stderr, "wrote %s\n", cli->arguments[2]);
     return status;
@@ -113,12 +113,12 @@ static int export_model(struct cli *cli, struct ml_error *err)
 
 static int stage(struct cli *cli, struct ml_error *err)
 {
-    return ml_models_set_stage(cli->workspace, cli->arguments[1], cli->arguments[2], err);
+    return ml_catalog_set_stage(cli->workspace, cli->arguments[1], cli->arguments[2], err);
 }
 
 static int remove_model(struct cli *cli, struct ml_error *err)
 {
-    return ml_models_remove(cli->workspace, cli->arguments[1], cli_flag(cli, "files"), err);
+    return ml_catalog_remove(cli->workspace, cli->arguments[1], cli_flag(cli, "files"), err);
 }
 
 int run_models(struct cli *cli, struct ml_error *err)

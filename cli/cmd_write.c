@@ -1,15 +1,15 @@
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/fail.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "commands.h"
 
-enum { MAX_FIELDS = 32, MAX_STOPS = 16, MAX_MESSAGES = 400 };
+enum { MAX_FIELDS = 32, MAX_STOPS = 16, MAX_MESSAGES = 400, MAX_LINE_BYTES = 1 << 20 };
 
 static const char *finish_name(enum ml_finish finish)
 {
@@ -174,8 +174,7 @@ static int chat(struct cli *cli, struct ml_text_session *session, struct ml_aren
     struct ml_message messages[MAX_MESSAGES];
     int count = 0, status = 0;
     bool terminal = isatty(STDIN_FILENO);
-    char *line = NULL;
-    size_t capacity = 0;
+    struct ml_buffer line = {0};
     const char *system = cli_text(cli, "system");
     if (system)
         messages[count++] = (struct ml_message){"system", system};
@@ -185,14 +184,14 @@ static int chat(struct cli *cli, struct ml_text_session *session, struct ml_aren
     while (status == 0 && !(cli->cancel && *cli->cancel) && count + 2 <= MAX_MESSAGES) {
         if (terminal)
             fprintf(stderr, "> ");
-        ssize_t n = getline(&line, &capacity, stdin);
-        if (n < 0)
+        int more = ml_line_read(stdin, MAX_LINE_BYTES, &line, err);
+        if (more <= 0) {
+            status = more;
             break;
-        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-            n--;
-        if (n == 0)
+        }
+        if (line.size == 0)
             continue;
-        const char *text = ml_arena_strndup(arena, line, (size_t)n);
+        const char *text = ml_arena_strndup(arena, line.data, line.size);
         if (!text) {
             status = ml_fail(err, ML_ERR_MEMORY, "out of memory for the conversation");
             break;
@@ -200,7 +199,7 @@ static int chat(struct cli *cli, struct ml_text_session *session, struct ml_aren
         messages[count++] = (struct ml_message){"user", text};
         status = answer(cli, session, arena, request, messages, &count, err);
     }
-    free(line);
+    ml_buffer_clear(&line);
     return status;
 }
 
