@@ -224,6 +224,8 @@ static void all_checks(enum direction direction, bool bias)
         setup(&c, &conv);
         c.seed = (uint64_t)i;
         check_all(&c, direction == WEIGHTS ? 3 : 1);
+        check_bf16(&c, 3, 0.04); /* weights may be bf16 too */
+        check_bf16(&c, 2, 0.04);
     }
 }
 
