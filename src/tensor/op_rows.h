@@ -72,7 +72,7 @@ enum ml_op_id {
 };
 
 struct ml_op;
-#define ML_OP_DECLARE(ID, name) extern const struct ml_op ml_op_##name __attribute__((weak));
+#define ML_OP_DECLARE(ID, name) extern const struct ml_op ml_op_##name;
 ML_OP_ROWS(ML_OP_DECLARE)
 #undef ML_OP_DECLARE
 
