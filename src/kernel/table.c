@@ -56,12 +56,16 @@ void ml_kernels_init(struct ml_kernels *out, enum ml_isa limit)
     ml_ref_convert(out);
     ml_ref_gemm(out);
 #if defined(ML_X86)
-    if (best >= ML_ISA_AVX2)
-        ml_x86_avx2(out);
-    if (best >= ML_ISA_AVX512)
-        ml_x86_avx512(out);
+    if (best >= ML_ISA_AVX2) {
+        ml_avx2_vector(out);
+        ml_avx2_gemm(out);
+    }
+    if (best >= ML_ISA_AVX512) {
+        ml_avx512_vector(out);
+        ml_avx512_gemm(out);
+    }
     if (best >= ML_ISA_AVX512_BF16)
-        ml_x86_avx512_bf16(out);
+        ml_avx512_bf16(out);
 #endif
     out->isa = best;
     out->name = ml_isa_name(best);

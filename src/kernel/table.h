@@ -69,6 +69,9 @@ struct ml_gemm_kernel {
      * c. Full tiles; k counts elements and is rounded up to a multiple of kr. */
     void (*tile)(int64_t k, const void *panel_a, const void *panel_b, float *c, int64_t ldc,
                  bool accumulate);
+    /* Multiply-adds on registers alone, `steps` times; returns how many floating point operations
+     * that were. What it reaches in a second is this precision's peak (peak.h). */
+    int64_t (*burn)(int64_t steps);
 };
 
 struct ml_kernels {

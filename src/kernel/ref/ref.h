@@ -12,4 +12,11 @@ void ml_ref_rows(struct ml_kernels *out);
 void ml_ref_convert(struct ml_kernels *out);
 void ml_ref_gemm(struct ml_kernels *out);
 
+/* Packing for a panel of any width and any strides (the slow path of every variant): layout
+ * [k][width], and [ceil(k/2)][width][2], zeros where rows or k end. */
+void ml_ref_pack_f32(int width, float *panel, const void *src, enum ml_dtype type, int64_t si,
+                     int64_t sp, int64_t rows, int64_t k);
+void ml_ref_pack_bf16(int width, ml_bf16 *panel, const void *src, enum ml_dtype type, int64_t si,
+                      int64_t sp, int64_t rows, int64_t k);
+
 #endif

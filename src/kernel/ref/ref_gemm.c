@@ -18,7 +18,7 @@ static float load(const void *src, enum ml_dtype type, int64_t at)
 }
 
 /* Panel layout [k][width]. */
-static void pack_f32(int width, float *panel, const void *src, enum ml_dtype type, int64_t si,
+void ml_ref_pack_f32(int width, float *panel, const void *src, enum ml_dtype type, int64_t si,
                      int64_t sp, int64_t rows, int64_t k)
 {
     for (int64_t p = 0; p < k; p++)
@@ -27,7 +27,7 @@ static void pack_f32(int width, float *panel, const void *src, enum ml_dtype typ
 }
 
 /* Panel layout [ceil(k/2)][width][2]. */
-static void pack_bf16(int width, ml_bf16 *panel, const void *src, enum ml_dtype type, int64_t si,
+void ml_ref_pack_bf16(int width, ml_bf16 *panel, const void *src, enum ml_dtype type, int64_t si,
                       int64_t sp, int64_t rows, int64_t k)
 {
     for (int64_t p = 0; p < k; p += 2)
@@ -41,25 +41,25 @@ static void pack_bf16(int width, ml_bf16 *panel, const void *src, enum ml_dtype 
 static void pack_a_f32(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
                        int64_t rows, int64_t k)
 {
-    pack_f32(MR, panel, src, type, si, sp, rows, k);
+    ml_ref_pack_f32(MR, panel, src, type, si, sp, rows, k);
 }
 
 static void pack_b_f32(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
                        int64_t cols, int64_t k)
 {
-    pack_f32(NR, panel, src, type, si, sp, cols, k);
+    ml_ref_pack_f32(NR, panel, src, type, si, sp, cols, k);
 }
 
 static void pack_a_bf16(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
                         int64_t rows, int64_t k)
 {
-    pack_bf16(MR, panel, src, type, si, sp, rows, k);
+    ml_ref_pack_bf16(MR, panel, src, type, si, sp, rows, k);
 }
 
 static void pack_b_bf16(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
                         int64_t cols, int64_t k)
 {
-    pack_bf16(NR, panel, src, type, si, sp, cols, k);
+    ml_ref_pack_bf16(NR, panel, src, type, si, sp, cols, k);
 }
 
 static void put(float sum[MR][NR], float *c, int64_t ldc, bool accumulate)
@@ -105,11 +105,27 @@ static void gemv(int64_t n, int64_t k, float *y, const void *w, enum ml_dtype w_
     }
 }
 
+/* 64 independent sums, so that latency does not bound it. The result is used, so that the loop
+ * stays. */
+static int64_t burn(int64_t steps)
+{
+    float sum[64];
+    for (int i = 0; i < 64; i++)
+        sum[i] = (float)i;
+    for (int64_t s = 0; s < steps; s++)
+        for (int i = 0; i < 64; i++)
+            sum[i] = sum[i] * 0.5f + 1.0f;
+    float total = 0;
+    for (int i = 0; i < 64; i++)
+        total += sum[i];
+    return total >= 0 ? steps * 128 : 0;
+}
+
 void ml_ref_gemm(struct ml_kernels *out)
 {
     out->gemv = gemv;
     out->gemm_f32 =
-        (struct ml_gemm_kernel){MR, NR, 1, sizeof(float), pack_a_f32, pack_b_f32, tile_f32};
-    out->gemm_bf16 =
-        (struct ml_gemm_kernel){MR, NR, 2, sizeof(ml_bf16), pack_a_bf16, pack_b_bf16, tile_bf16};
+        (struct ml_gemm_kernel){MR, NR, 1, sizeof(float), pack_a_f32, pack_b_f32, tile_f32, burn};
+    out->gemm_bf16 = (struct ml_gemm_kernel){MR,          NR,          2,         sizeof(ml_bf16),
+                                             pack_a_bf16, pack_b_bf16, tile_bf16, burn};
 }

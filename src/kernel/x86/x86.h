@@ -1,11 +1,14 @@
-/* What x86-64 processors do better than ref: each call overwrites its part of the table. */
+/* What x86-64 processors do better than ref: each call overwrites its part of the table. One
+ * instruction set a file; the caller has checked that the processor has it. */
 #ifndef ML_KERNEL_X86_H
 #define ML_KERNEL_X86_H
 
 #include "kernel/table.h"
 
-void ml_x86_avx2(struct ml_kernels *out);        /* AVX2, FMA, F16C */
-void ml_x86_avx512(struct ml_kernels *out);      /* AVX-512 F, BW, VL, DQ; on top of avx2 */
-void ml_x86_avx512_bf16(struct ml_kernels *out); /* + BF16; on top of avx512 */
+void ml_avx2_vector(struct ml_kernels *out); /* AVX2, FMA, F16C */
+void ml_avx2_gemm(struct ml_kernels *out);
+void ml_avx512_vector(struct ml_kernels *out); /* AVX-512 F, BW, VL, DQ; on top of AVX2 */
+void ml_avx512_gemm(struct ml_kernels *out);
+void ml_avx512_bf16(struct ml_kernels *out); /* + BF16; on top of AVX-512 */
 
 #endif

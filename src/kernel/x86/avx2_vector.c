@@ -1,0 +1,17 @@
+/* Everything but the register tile of the matrix product. AVX2 with FMA and F16C: 8 lanes. The code
+ * is written once over lanes; this file gives it a width. */
+#include "kernel/x86/avx2_lanes.h"
+
+#include "kernel/x86/lanes_elementwise.h"
+#include "kernel/x86/lanes_gemv.h"
+#include "kernel/x86/lanes_rows.h"
+#include "kernel/x86/lanes_unary.h"
+#include "kernel/x86/x86.h"
+
+void ml_avx2_vector(struct ml_kernels *out)
+{
+    lanes_unary(out);
+    lanes_elementwise(out);
+    lanes_rows(out);
+    out->gemv = gemv;
+}

@@ -1,0 +1,17 @@
+/* Everything but the register tile of the matrix product. AVX-512 F, BW, VL, DQ: 16 lanes, tails by
+ * masks. The code is written once over lanes; this file gives it a width. */
+#include "kernel/x86/avx512_lanes.h"
+
+#include "kernel/x86/lanes_elementwise.h"
+#include "kernel/x86/lanes_gemv.h"
+#include "kernel/x86/lanes_rows.h"
+#include "kernel/x86/lanes_unary.h"
+#include "kernel/x86/x86.h"
+
+void ml_avx512_vector(struct ml_kernels *out)
+{
+    lanes_unary(out);
+    lanes_elementwise(out);
+    lanes_rows(out);
+    out->gemv = gemv;
+}
