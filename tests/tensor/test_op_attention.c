@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "golden_op.h"
 #include "gradcheck.h"
 #include "tensor/ops.h"
 #include "tensor/plan.h"
@@ -466,6 +467,28 @@ static void refused(void **state)
     check_refused(&check, "scale");
 }
 
+/* Against PyTorch (tools/golden/ops_text.py). */
+static void golden(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name, *mask;
+        struct attention_case c;
+    } cases[] = {{"attention", NULL, {.causal = false}},
+                 {"attention_causal", NULL, {.causal = true}},
+                 {"attention_segments", "segments", {.causal = true, .masks = SEGMENTS}},
+                 {"attention_length", "length", {.masks = LENGTH}},
+                 {"attention_cached", NULL, {.causal = true}}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct check c = {
+            .n = cases[i].mask ? 4 : 3,
+            .in = {{"q", ML_F32}, {"k", ML_F32}, {"v", ML_F32}, {cases[i].mask, ML_I32}},
+            .build = build_attention,
+            .arg = &cases[i].c};
+        golden_check_op("ops_text.bin", cases[i].name, &c, 1e-5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +497,7 @@ int main(void)
         cmocka_unit_test(direct),      cmocka_unit_test(unseen),
         cmocka_unit_test(half_cache),  cmocka_unit_test(cached_decoding),
         cmocka_unit_test(cache_write), cmocka_unit_test(refused),
+        cmocka_unit_test(golden),
     };
     return cmocka_run_group_tests_name("op_attention", tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "golden_op.h"
 #include "gradcheck.h"
 #include "tensor/ops.h"
 
@@ -286,6 +287,22 @@ static void refused(void **state)
     check_refused(&m, "[4,3]");
 }
 
+/* Against PyTorch (tools/golden/ops_text.py). */
+static void golden(void **state)
+{
+    (void)state;
+    float smoothing = 0;
+    struct check c = {.n = 3,
+                      .in = {{"h", ML_F32}, {"w", ML_F32}, {"targets", ML_I32}},
+                      .build = build_cross_entropy,
+                      .arg = &smoothing};
+    golden_check_op("ops_text.bin", "cross_entropy", &c, 1e-5);
+    smoothing = 0.1f;
+    golden_check_op("ops_text.bin", "cross_entropy_smooth", &c, 1e-5);
+    struct check m = {.n = 2, .in = {{"a", ML_F32}, {"b", ML_F32}}, .build = build_mse};
+    golden_check_op("ops_text.bin", "mse", &m, 1e-5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +310,7 @@ int main(void)
         cmocka_unit_test(no_target),     cmocka_unit_test(no_projection),
         cmocka_unit_test(bad_target),    cmocka_unit_test(large_logits),
         cmocka_unit_test(mse),           cmocka_unit_test(refused),
+        cmocka_unit_test(golden),
     };
     return cmocka_run_group_tests_name("op_loss", tests, NULL, NULL);
 }

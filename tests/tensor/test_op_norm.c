@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "golden_op.h"
 #include "gradcheck.h"
 #include "tensor/ops.h"
 
@@ -181,6 +182,28 @@ static void refused(void **state)
     check_refused(&n, "bias");
 }
 
+/* Against PyTorch (tools/golden/ops_text.py). */
+static void golden(void **state)
+{
+    (void)state;
+    struct check c = {
+        .n = 3, .in = {{"x", ML_F32}, {"w", ML_F32}, {"b", ML_F32}}, .build = build_layernorm};
+    golden_check_op("ops_text.bin", "layernorm", &c, 1e-5);
+    int groups = 3;
+    c.build = build_groupnorm;
+    c.arg = &groups;
+    golden_check_op("ops_text.bin", "groupnorm", &c, 1e-5);
+    c.build = build_rmsnorm;
+    c.arg = NULL;
+    c.n = 2;
+    golden_check_op("ops_text.bin", "rmsnorm", &c, 1e-5);
+    float half = 0.5f;
+    c.build = build_softmax;
+    c.arg = &half;
+    c.n = 1;
+    golden_check_op("ops_text.bin", "softmax", &c, 1e-5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +216,7 @@ int main(void)
         cmocka_unit_test(softmax),
         cmocka_unit_test(softmax_extremes),
         cmocka_unit_test(refused),
+        cmocka_unit_test(golden),
     };
     return cmocka_run_group_tests_name("op_norm", tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "golden_op.h"
 #include "gradcheck.h"
 #include "tensor/ops.h"
 
@@ -186,12 +187,35 @@ static void refused(void **state)
     check_refused(&e, "i32");
 }
 
+/* Against PyTorch (tools/golden/ops_text.py). */
+static void golden(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        struct ml_rope rope;
+    } cases[] = {{"rope", {.theta = 1e6f}},
+                 {"rope_interleaved", {.interleaved = true}},
+                 {"rope_partial", {.rotary = 4}},
+                 {"rope_2d", {.theta = 100, .interleaved = true, .axes = 2}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct check c = {.n = 2,
+                          .in = {{"x", ML_F32}, {"at", ML_I32}},
+                          .build = build_rope,
+                          .arg = &cases[i].rope};
+        golden_check_op("ops_text.bin", cases[i].name, &c, 1e-5);
+    }
+    struct check c = {.n = 2, .in = {{"ids", ML_I32}, {"table", ML_F32}}, .build = build_embedding};
+    golden_check_op("ops_text.bin", "embedding", &c, 1e-5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(embedding),        cmocka_unit_test(embedding_large),
         cmocka_unit_test(embedding_bad_id), cmocka_unit_test(rope),
         cmocka_unit_test(rope_far),         cmocka_unit_test(refused),
+        cmocka_unit_test(golden),
     };
     return cmocka_run_group_tests_name("op_token", tests, NULL, NULL);
 }
