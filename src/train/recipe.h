@@ -21,6 +21,7 @@ struct ml_recipe_list {
 enum ml_recipe_packing { ML_PACK_STREAM, ML_PACK_DOCUMENTS };
 enum ml_recipe_tokenizer { ML_RECIPE_BPE, ML_RECIPE_CHAR };
 enum ml_recipe_precision { ML_PRECISION_AUTO, ML_PRECISION_F32, ML_PRECISION_BF16 };
+enum ml_recipe_save { ML_SAVE_BF16, ML_SAVE_F32 };
 enum ml_recipe_order { ML_ORDER_SHUFFLED, ML_ORDER_SEQUENTIAL };
 
 /* Strings and lists are owned by the arena of the call that set them; never NULL. Numbers whose
@@ -47,6 +48,7 @@ struct ml_recipe {
         double rope_theta;
         bool untied;
         double dropout;
+        int save;
     } model;
     struct {
         int64_t steps;
@@ -108,7 +110,6 @@ int ml_recipe_set(struct ml_recipe *recipe, struct ml_arena *arena, const char *
 struct ml_recipe_facts {
     int64_t bytes;  /* of the training text */
     int64_t tokens; /* of the training text; 0 while there is no tokenizer */
-    int64_t vocab;  /* of the tokenizer; 0 while there is none */
 };
 /* Fills in what the recipe left open as far as the facts go: the tokenizer's vocabulary from the
  * bytes, then the model's shape, the batch and the rates from the tokens. steps stays 0 while it

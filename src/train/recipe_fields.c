@@ -11,6 +11,7 @@ static const char *const archs[] = {"qwen3", NULL};
 static const char *const optimizers[] = {"adamw", "muon", NULL};
 static const char *const schedules[] = {"cosine", "constant", "linear", "wsd", NULL};
 static const char *const precisions[] = {"auto", "f32", "bf16", NULL};
+static const char *const saves[] = {"bf16", "f32", NULL};
 static const char *const orders[] = {"shuffled", "sequential", NULL};
 
 #define AT(member) offsetof(struct ml_recipe, member)
@@ -91,6 +92,7 @@ static const struct ml_recipe_field fields[] = {
     BOOL("model.untied", model.untied, "false",
          "An output table of its own instead of the embedding's."),
     REAL("model.dropout", model.dropout, "0", 0, 0.9, "Share of features dropped while training."),
+    CHOICE("model.save", model.save, saves, "Number format of the finished model's matrices."),
 
     INT("train.steps", train.steps, "0", 0, 1e12, false,
         "Optimiser steps. 0: from epochs or minutes; without those, 10 epochs, 200 to 20000."),

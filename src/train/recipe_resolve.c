@@ -81,9 +81,7 @@ int ml_recipe_resolve(struct ml_recipe *recipe, const struct ml_recipe_facts *fa
                       struct ml_error *err)
 {
     struct ml_recipe *r = recipe;
-    if (facts->vocab)
-        r->tokenizer.vocab = facts->vocab;
-    else if (!r->tokenizer.vocab && r->tokenizer.kind == ML_RECIPE_BPE && facts->bytes > 0)
+    if (!r->tokenizer.vocab && r->tokenizer.kind == ML_RECIPE_BPE && facts->bytes > 0)
         r->tokenizer.vocab = auto_vocab(facts->bytes);
     if (facts->tokens <= 0)
         return 0;

@@ -200,9 +200,7 @@ static void open_values_follow_the_data(void **state)
     assert_int_equal(r.tokenizer.vocab, 2048);
     assert_int_equal(r.model.layers, 0);
     facts.tokens = 300000;
-    facts.vocab = 2000;
     assert_int_equal(ml_recipe_resolve(&r, &facts, &err), 0);
-    assert_int_equal(r.tokenizer.vocab, 2000);
     assert_int_equal(r.model.layers, 4);
     assert_int_equal(r.model.width, 128);
     assert_int_equal(r.model.heads, 4);
@@ -230,7 +228,7 @@ static void impossible_shapes_are_refused(void **state)
     const char *bad[] = {"model: {heads: 6, kv_heads: 4}\n", "model: {width: 100, heads: 4}\n",
                          "model: {context: 64}\ntrain: {context: 128}\n"};
     const char *says[] = {"kv_heads", "head_dim is 25", "train.context"};
-    struct ml_recipe_facts facts = {.bytes = 1000, .tokens = 1000, .vocab = 300};
+    struct ml_recipe_facts facts = {.bytes = 1000, .tokens = 1000};
     for (int i = 0; i < 3; i++) {
         struct ml_error err = {0};
         struct ml_recipe r = parse(bad[i]);
