@@ -74,14 +74,26 @@ int ml_pretokenizer_parse(enum ml_pretokenizer *out, const char *name, struct ml
 }
 
 struct ml_word_pattern {
-    pcre2_general_context *context; /* NULL: single characters */
+    pcre2_general_context *context;  /* for compiling; NULL: single characters */
+    pcre2_general_context *matching; /* for cursors, which may be made by several threads */
     pcre2_code *code;
     bool jit;
+    bool starved; /* an allocation failed while compiling */
 };
 
 static void *pcre_malloc(size_t bytes, void *arg)
 {
     return ml_mem_alloc(bytes);
+}
+
+/* Compiling without JIT goes on when memory is short, so it is noted. */
+static void *pcre_malloc_noted(size_t bytes, void *arg)
+{
+    struct ml_word_pattern *pattern = arg;
+    void *block = ml_mem_alloc(bytes);
+    if (!block)
+        pattern->starved = true;
+    return block;
 }
 
 static void pcre_free(void *block, void *arg)
@@ -91,32 +103,41 @@ static void pcre_free(void *block, void *arg)
 
 /* Every pattern has an alternative for every character, so a match always stands where it is
  * looked for: anchored. */
+static pcre2_code *compile(const struct ml_word_rule *rule, pcre2_general_context *context,
+                           int *code)
+{
+    PCRE2_SIZE where = 0;
+    pcre2_compile_context *compiling = pcre2_compile_context_create(context);
+    if (!compiling)
+        return NULL;
+    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)rule->pattern, PCRE2_ZERO_TERMINATED,
+                                         PCRE2_UTF | PCRE2_ANCHORED | PCRE2_NO_START_OPTIMIZE |
+                                             PCRE2_NO_AUTO_CAPTURE | PCRE2_NEVER_BACKSLASH_C,
+                                         code, &where, compiling);
+    pcre2_compile_context_free(compiling);
+    return compiled;
+}
+
 static int pattern_compile(struct ml_word_pattern *pattern, const struct ml_word_rule *rule,
                            struct ml_error *err)
 {
-    pattern->context = pcre2_general_context_create(pcre_malloc, pcre_free, NULL);
-    if (!pattern->context)
-        return ml_fail(err, ML_ERR_MEMORY, "out of memory compiling the word pattern %s",
-                       rule->name);
-    pcre2_compile_context *compile = pcre2_compile_context_create(pattern->context);
-    if (!compile)
-        return ml_fail(err, ML_ERR_MEMORY, "out of memory compiling the word pattern %s",
-                       rule->name);
     int code = 0;
-    PCRE2_SIZE where = 0;
-    pattern->code = pcre2_compile((PCRE2_SPTR)rule->pattern, PCRE2_ZERO_TERMINATED,
-                                  PCRE2_UTF | PCRE2_ANCHORED | PCRE2_NO_START_OPTIMIZE |
-                                      PCRE2_NO_AUTO_CAPTURE | PCRE2_NEVER_BACKSLASH_C,
-                                  &code, &where, compile);
-    pcre2_compile_context_free(compile);
+    pattern->context = pcre2_general_context_create(pcre_malloc_noted, pcre_free, pattern);
+    if (pattern->context)
+        pattern->code = compile(rule, pattern->context, &code);
+    /* Without the right to make code (some hardened systems) the interpreter gives the same. */
+    if (pattern->code)
+        pattern->jit = pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;
+    pattern->matching = pcre2_general_context_create(pcre_malloc, pcre_free, NULL);
+    if (pattern->starved || !pattern->matching)
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory compiling the word pattern %s",
+                       rule->name);
     if (!pattern->code) {
         char text[128] = "";
         pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
-        return ml_fail(err, code == PCRE2_ERROR_HEAP_FAILED ? ML_ERR_MEMORY : ML_ERR_UNSUPPORTED,
-                       "PCRE2 refuses the word pattern %s: %s", rule->name, text);
+        return ml_fail(err, ML_ERR_UNSUPPORTED, "PCRE2 refuses the word pattern %s: %s", rule->name,
+                       text);
     }
-    /* Without the right to make code (some hardened systems) the interpreter gives the same. */
-    pattern->jit = pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;
     return 0;
 }
 
@@ -143,6 +164,7 @@ void ml_word_pattern_free(struct ml_word_pattern *pattern)
         return;
     pcre2_code_free(pattern->code);
     pcre2_general_context_free(pattern->context);
+    pcre2_general_context_free(pattern->matching);
     ml_mem_free(pattern);
 }
 
@@ -151,7 +173,7 @@ int ml_word_cursor_init(struct ml_word_cursor *cursor, const struct ml_word_patt
 {
     memset(cursor, 0, sizeof *cursor);
     if (pattern->code) {
-        cursor->match = pcre2_match_data_create(1, pattern->context);
+        cursor->match = pcre2_match_data_create(1, pattern->matching);
         if (!cursor->match)
             return ml_fail(err, ML_ERR_MEMORY, "out of memory cutting text into words");
     }
