@@ -228,8 +228,10 @@ static int match_word(struct ml_word_cursor *cursor, size_t *length, struct ml_e
                                               cursor->match, NULL)
                             : pcre2_match(pattern->code, text, end - cursor->at, 0,
                                           PCRE2_NO_UTF_CHECK, cursor->match, NULL);
+    if (code == PCRE2_ERROR_NOMEMORY)
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory cutting text into words");
     if (code < 0 && code != PCRE2_ERROR_NOMATCH)
-        return ml_fail(err, code == PCRE2_ERROR_NOMEMORY ? ML_ERR_MEMORY : ML_ERR_LIMIT,
+        return ml_fail(err, ML_ERR_LIMIT,
                        "cutting text into words failed at byte %zu (PCRE2 error %d)", cursor->at,
                        code);
     *length = code < 0 ? 0 : pcre2_get_ovector_pointer(cursor->match)[1];
