@@ -225,9 +225,9 @@ static int change(struct ml_workspace *ws, const char *sql, const char *name, co
         return status;
     status = ml_db_prepare(&stmt, ws->db, sql, err);
     if (status == 0) {
-        ml_stmt_put_text(stmt, name);
         if (stage)
             ml_stmt_put_text(stmt, stage);
+        ml_stmt_put_text(stmt, name);
         status = ml_stmt_run(stmt, err);
         known = ml_db_changes(ws->db) > 0;
     }
@@ -240,7 +240,7 @@ int ml_models_set_stage(struct ml_workspace *ws, const char *name, enum ml_model
 {
     if (stage < 0 || stage >= ML_STAGE_COUNT)
         return ml_fail(err, ML_ERR_ARG, "model %.120s: unknown stage %d", name, (int)stage);
-    return change(ws, "UPDATE model SET stage = $2 WHERE name = $1", name, stage_names[stage], err);
+    return change(ws, "UPDATE model SET stage = $1 WHERE name = $2", name, stage_names[stage], err);
 }
 
 int ml_models_remove(struct ml_workspace *ws, const char *name, struct ml_error *err)

@@ -1,6 +1,6 @@
 #include "store/sql.h"
 
-#include <limits.h>
+#include <assert.h>
 #include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -184,6 +184,17 @@ void ml_db_checkpoint(struct ml_db *db)
     sqlite3_busy_timeout(db->sqlite, BUSY_MILLISECONDS);
 }
 
+/* SQLite numbers $1, $2 ... in the order in which they appear, PostgreSQL by their names: our
+ * statements keep both the same. */
+static void check_parameters(sqlite3_stmt *compiled)
+{
+    char expected[16];
+    for (int i = 1; i <= sqlite3_bind_parameter_count(compiled); i++) {
+        snprintf(expected, sizeof expected, "$%d", i);
+        assert(strcmp(sqlite3_bind_parameter_name(compiled, i), expected) == 0);
+    }
+}
+
 int ml_db_prepare(struct ml_stmt **out, struct ml_db *db, const char *sql, struct ml_error *err)
 {
     struct ml_stmt *stmt = db->statements;
@@ -200,6 +211,7 @@ int ml_db_prepare(struct ml_stmt **out, struct ml_db *db, const char *sql, struc
             sqlite3_finalize(compiled);
             return ml_fail(err, ML_ERR_MEMORY, "%s: out of memory", db->path);
         }
+        check_parameters(compiled);
         *stmt =
             (struct ml_stmt){.db = db, .sql = sql, .compiled = compiled, .next = db->statements};
         db->statements = stmt;

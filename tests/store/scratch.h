@@ -1,0 +1,53 @@
+/* A folder for one test case, and the cmocka headers in their order. */
+#ifndef ML_TESTS_SCRATCH_H
+#define ML_TESTS_SCRATCH_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/files.h"
+
+#define SCRATCH_PATH 512
+
+/* Makes a fresh folder; remove it with scratch_remove. */
+static inline void scratch_make(char path[SCRATCH_PATH])
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(path, SCRATCH_PATH, "%.400s/maliang-test-XXXXXX", base && *base ? base : "/tmp");
+    assert_non_null(mkdtemp(path));
+}
+
+static inline void scratch_remove(const char *path)
+{
+    struct ml_error err = {0};
+    if (ml_dir_remove(path, &err) != 0)
+        print_message("%s\n", err.message);
+}
+
+#define assert_ok(call, err)                                                                       \
+    do {                                                                                           \
+        int status_ = (call);                                                                      \
+        if (status_)                                                                               \
+            fail_msg("%s: %d %s", #call, status_, (err).message);                                  \
+    } while (0)
+
+/* The call fails with this code, and its one line of message contains the text. */
+#define assert_fails(call, code_, text, err)                                                       \
+    do {                                                                                           \
+        (err) = (struct ml_error){0};                                                              \
+        assert_int_equal((call), (code_));                                                         \
+        assert_int_equal((err).code, (code_));                                                     \
+        if (!strstr((err).message, (text)))                                                        \
+            fail_msg("\"%s\" does not say \"%s\"", (err).message, (text));                         \
+        assert_null(strchr((err).message, '\n'));                                                  \
+        (err) = (struct ml_error){0};                                                              \
+    } while (0)
+
+#endif
