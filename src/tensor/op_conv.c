@@ -142,7 +142,7 @@ static void column_row(char *out, const char *plane, size_t size, const struct m
 }
 
 void ml_conv_columns(void *columns, const void *source, int64_t channels, size_t size,
-                     const struct ml_conv_axis axis[2], int64_t first, int64_t n)
+                     const struct ml_conv_axis *axis, int64_t first, int64_t n)
 {
     const struct ml_conv_axis *y = &axis[0], *x = &axis[1];
     char *out = columns;

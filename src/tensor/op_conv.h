@@ -52,9 +52,9 @@ void ml_conv_valid(const struct ml_conv_axis *a, int64_t j, int64_t begin, int64
 
 /* Rows of a matrix: for each of `channels` planes of source[..] and each tap, the source's numbers
  * at the `n` grid places from `first` on (grid flattened, width fastest), zeros where there are
- * none. Row pitch n. Element size 2 or 4. */
+ * none. axis: {height, width}. Row pitch n. Element size 2 or 4. */
 void ml_conv_columns(void *columns, const void *source, int64_t channels, size_t size,
-                     const struct ml_conv_axis axis[2], int64_t first, int64_t n);
+                     const struct ml_conv_axis *axis, int64_t first, int64_t n);
 
 /* conv2d and conv2d_dx (op_conv_pull.c), conv2d_dw (op_conv_dw.c): by matrix products. */
 void ml_conv_pull_forward(struct ml_run *run, struct ml_tensor *t);
