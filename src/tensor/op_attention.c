@@ -11,7 +11,7 @@
 
 #define PACK_BYTES     ((size_t)8 << 20) /* keys and values that are kept packed at a time */
 #define DIRECT_QUERIES 4                 /* up to so many queries take the direct path */
-#define DIRECT_KEYS    512               /* keys of one of its tasks */
+#define DIRECT_KEYS    128               /* keys of one of its tasks */
 
 /* ---- shape ---- */
 
@@ -282,25 +282,26 @@ static void forward_tiles(struct ml_run *run, struct ml_tensor *t, const struct 
     }
 }
 
-/* ---- a few queries: each task takes some keys of one kv head; parts are merged in order ---- */
+/* ---- a few queries: each task takes some keys of all heads, which are adjacent in memory; parts
+ * are merged in order. A row is one query of one head, as they lie in q: [T,Hq]. ---- */
 
 struct direct_layout {
-    int64_t rows, chunks;                      /* queries times group; parts of the keys */
-    size_t part, part_floats;                  /* {highest, sum, out[D]} a row */
-    size_t query, scores, value, worker_bytes; /* of one worker */
+    int64_t rows, chunks;                       /* of one batch element */
+    size_t part, part_floats;                   /* {highest, sum, out[D]} a row */
+    size_t query, scores, values, worker_bytes; /* of one worker */
     size_t worker, total;
 };
 
 static struct direct_layout direct_layout(const struct attention *a, int threads)
 {
-    struct direct_layout l = {.rows = a->queries * a->group};
+    struct direct_layout l = {.rows = a->queries * a->q_heads};
+    size_t *w = &l.worker_bytes, f = sizeof(float);
     l.chunks = (a->keys + DIRECT_KEYS - 1) / DIRECT_KEYS;
     l.part_floats = (size_t)(l.rows * (a->features + 2));
-    l.query = ml_scratch_piece(&l.worker_bytes, (size_t)(l.rows * a->features) * sizeof(float));
-    l.scores = ml_scratch_piece(&l.worker_bytes, (size_t)(l.rows * DIRECT_KEYS) * sizeof(float));
-    l.value = ml_scratch_piece(&l.worker_bytes, (size_t)a->features * sizeof(float));
-    size_t parts = (size_t)(a->batch * a->kv_heads * l.chunks) * l.part_floats;
-    l.part = ml_scratch_piece(&l.total, parts * sizeof(float));
+    l.query = ml_scratch_piece(w, (size_t)(l.rows * a->features) * f);
+    l.scores = ml_scratch_piece(w, (size_t)(l.rows * DIRECT_KEYS) * f);
+    l.values = ml_scratch_piece(w, (size_t)(a->kv_heads * a->features) * f);
+    l.part = ml_scratch_piece(&l.total, (size_t)(a->batch * l.chunks) * l.part_floats * f);
     l.worker = ml_scratch_piece(&l.total, (size_t)threads * l.worker_bytes);
     return l;
 }
@@ -312,25 +313,33 @@ struct direct_job {
     char *scratch;
 };
 
-/* Row r's share of the values: part = {highest, sum, out}. Returns the keys that count. */
-static int64_t direct_scores(const struct direct_job *job, int64_t pair, int64_t r, int64_t key0,
+static float *direct_floats(const struct direct_job *job, int worker, size_t offset)
+{
+    size_t at = job->l.worker + (size_t)worker * job->l.worker_bytes + offset;
+    return (float *)(void *)(job->scratch + at);
+}
+
+/* Probabilities of row r relative to the highest score among these keys, and what `part` says of
+ * them. Returns how many keys count. */
+static int64_t direct_scores(const struct direct_job *job, int64_t b, int64_t r, int64_t key0,
                              const float *query, float *s, float *part)
 {
     const struct attention *a = &job->a;
     const struct ml_kernels *k = a->k;
-    int64_t b = pair / a->kv_heads, t = r / a->group;
+    int64_t t = r / a->q_heads, head = r % a->q_heads / a->group;
     int64_t n = attention_visible_end(a, b, t) - key0;
     n = n < 0 ? 0 : n < DIRECT_KEYS ? n : DIRECT_KEYS;
     k->fill(a->features + 2, part, 0.0f);
     part[0] = -INFINITY;
-    if (n == 0)
-        return 0;
-    struct ml_matrix keys = attention_head(a->key, b, pair % a->kv_heads, key0);
-    k->gemv(n, a->features, s, keys.data, keys.dtype, keys.row, query);
-    attention_mask_segments(a, b, t, key0, n, s);
-    part[0] = k->max(n, s) * a->scale;
-    k->exp_shift(n, s, s, a->scale, part[0]);
-    part[1] = k->sum(n, s);
+    if (n > 0) {
+        struct ml_matrix keys = attention_head(a->key, b, head, key0);
+        k->gemv(n, a->features, s, keys.data, keys.dtype, keys.row, query);
+        attention_mask_segments(a, b, t, key0, n, s);
+        part[0] = k->max(n, s) * a->scale;
+        k->exp_shift(n, s, s, a->scale, part[0]);
+        part[1] = k->sum(n, s);
+    }
+    k->fill(DIRECT_KEYS - n, s + n, 0.0f);
     return n;
 }
 
@@ -340,49 +349,44 @@ static void direct_task(void *arg, int64_t task, int worker)
     const struct attention *a = &job->a;
     const struct direct_layout *l = &job->l;
     const struct ml_kernels *k = a->k;
-    int64_t pair = task / l->chunks, key0 = task % l->chunks * DIRECT_KEYS, d = a->features;
-    int64_t b = pair / a->kv_heads, head = pair % a->kv_heads, most = 0;
-    char *mine = job->scratch + l->worker + (size_t)worker * l->worker_bytes;
-    float *scores = (float *)(void *)(mine + l->scores),
-          *buffer = (float *)(void *)(mine + l->value);
+    int64_t b = task / l->chunks, key0 = task % l->chunks * DIRECT_KEYS, d = a->features;
+    int64_t most = 0, width = a->kv_heads * d;
+    float *scores = direct_floats(job, worker, l->scores);
     float *parts = (float *)(void *)(job->scratch + l->part) + (size_t)task * l->part_floats;
+    const float *query =
+        ml_load(k, a->q, b * l->rows * d, l->rows * d, direct_floats(job, worker, l->query));
     for (int64_t r = 0; r < l->rows; r++) {
-        int64_t t = r / a->group, h = head * a->group + r % a->group;
-        int64_t at = ((b * a->queries + t) * a->q_heads + h) * d;
-        const float *query = ml_load(k, a->q, at, d, (float *)(void *)(mine + l->query));
-        float *s = scores + r * DIRECT_KEYS;
-        int64_t n = direct_scores(job, pair, r, key0, query, s, parts + r * (d + 2));
-        k->fill(DIRECT_KEYS - n, s + n, 0.0f);
+        int64_t n = direct_scores(job, b, r, key0, query + r * d, scores + r * DIRECT_KEYS,
+                                  parts + r * (d + 2));
         most = n > most ? n : most;
     }
     for (int64_t j = 0; j < most; j++) {
-        int64_t at = ((b * a->keys + key0 + j) * a->kv_heads + head) * d;
-        const float *value = ml_load(k, a->value, at, d, buffer);
+        const float *values = ml_load(k, a->value, (b * a->keys + key0 + j) * width, width,
+                                      direct_floats(job, worker, l->values));
         for (int64_t r = 0; r < l->rows; r++) {
             float p = scores[r * DIRECT_KEYS + j];
             if (p != 0.0f)
-                k->axpy(d, parts + r * (d + 2) + 2, p, value);
+                k->axpy(d, parts + r * (d + 2) + 2, p, values + r % a->q_heads / a->group * d);
         }
     }
 }
 
 /* Puts the parts of one row together. */
-static void merge_row(const struct direct_job *job, int64_t pair, int64_t r, float *out)
+static void merge_task(void *arg, int64_t task, int worker)
 {
+    const struct direct_job *job = arg;
     const struct attention *a = &job->a;
     const struct direct_layout *l = &job->l;
     struct ml_tensor *t = job->t;
-    int64_t d = a->features, at = r / a->group, b = pair / a->kv_heads;
-    int64_t h = pair % a->kv_heads * a->group + r % a->group;
-    int64_t offset = ((b * a->queries + at) * a->q_heads + h) * d;
+    int64_t d = a->features, b = task / l->rows, r = task % l->rows;
     const float *part = (float *)(void *)(job->scratch + l->part) +
-                        (size_t)(pair * l->chunks) * l->part_floats + r * (d + 2);
+                        (size_t)(b * l->chunks) * l->part_floats + r * (d + 2);
     float highest = -INFINITY, sum = 0;
     for (int64_t c = 0; c < l->chunks; c++) {
         float own = part[(size_t)c * l->part_floats];
-        highest = own <= highest ? highest : own;
+        highest = own <= highest ? highest : own; /* NaN wins */
     }
-    float *y = ml_store_begin(t, offset, out);
+    float *y = ml_store_begin(t, task * d, direct_floats(job, worker, l->values));
     a->k->fill(d, y, 0.0f);
     for (int64_t c = 0; c < l->chunks && highest != -INFINITY; c++) {
         const float *p = part + (size_t)c * l->part_floats;
@@ -393,26 +397,17 @@ static void merge_row(const struct direct_job *job, int64_t pair, int64_t r, flo
     }
     if (highest != -INFINITY)
         a->k->affine(d, y, y, 1.0f / sum, 0.0f);
-    ml_store_end(a->k, t, offset, d, y);
-    t->aux[(b * a->q_heads + h) * a->queries + at] =
+    ml_store_end(a->k, t, task * d, d, y);
+    t->aux[(b * a->q_heads + r % a->q_heads) * a->queries + r / a->q_heads] =
         highest == -INFINITY ? -INFINITY : highest + logf(sum);
-}
-
-static void merge_task(void *arg, int64_t task, int worker)
-{
-    const struct direct_job *job = arg;
-    char *mine = job->scratch + job->l.worker + (size_t)worker * job->l.worker_bytes;
-    for (int64_t r = 0; r < job->l.rows; r++)
-        merge_row(job, task, r, (float *)(void *)(mine + job->l.value));
 }
 
 static void forward_direct(struct ml_run *run, struct ml_tensor *t, const struct attention *a)
 {
     struct direct_job job = {.a = *a, .t = t, .scratch = run->scratch};
     job.l = direct_layout(a, run->threads);
-    int64_t pairs = a->batch * a->kv_heads;
-    ml_pool_run(run->pool, pairs * job.l.chunks, direct_task, &job);
-    ml_pool_run(run->pool, pairs, merge_task, &job);
+    ml_pool_run(run->pool, a->batch * job.l.chunks, direct_task, &job);
+    ml_pool_run(run->pool, a->batch * job.l.rows, merge_task, &job);
 }
 
 /* ---- the op ---- */
