@@ -2,10 +2,10 @@
 #ifndef MALIANG_H
 #define MALIANG_H
 
-#include "maliang/collect.h"
+#include "maliang/catalog.h"
 #include "maliang/engine.h"
 #include "maliang/error.h"
-#include "maliang/models.h"
+#include "maliang/material.h"
 #include "maliang/system.h"
 #include "maliang/train.h"
 #include "maliang/write.h"

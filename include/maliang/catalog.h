@@ -1,6 +1,6 @@
 /* The models of a workspace, and the starters that come with the program. */
-#ifndef MALIANG_MODELS_H
-#define MALIANG_MODELS_H
+#ifndef MALIANG_CATALOG_H
+#define MALIANG_CATALOG_H
 
 #include <stdint.h>
 

@@ -51,8 +51,9 @@ static int describe_folder(struct ml_model_info *m, struct ml_error *err)
         return status;
     copy(m->description, sizeof m->description,
          json_string_value(json_object_get(about, "description")));
-    m->validation_loss = number_of(about, "validation_loss");
-    m->bits_per_character = number_of(about, "bits_per_character");
+    const json_t *metrics = json_object_get(about, "metrics");
+    m->validation_loss = number_of(metrics, "validation_loss");
+    m->bits_per_character = number_of(metrics, "bits_per_character");
     const char *text = json_string_value(json_object_get(about, "licence"));
     if (!m->licence[0])
         copy(m->licence, sizeof m->licence, text);

@@ -1,6 +1,6 @@
 /* Material into a workspace: collect, and list what is there. */
-#ifndef MALIANG_COLLECT_H
-#define MALIANG_COLLECT_H
+#ifndef MALIANG_MATERIAL_H
+#define MALIANG_MATERIAL_H
 
 #include <stdint.h>
 
@@ -37,7 +37,7 @@ struct ml_collect_result {
         bytes; /* added and already_there count records */
     int skip_count;
     struct ml_collect_skip skips[ML_COLLECT_REASONS];
-    char dataset[128];     /* "name@version" */
+    char dataset[144];     /* "name@version" */
     char dataset_hash[65]; /* SHA-256 of the manifest, hexadecimal */
     uint64_t dataset_records;
 };
