@@ -1,4 +1,5 @@
 /* Encoding and decoding: exact bytes, special tokens, streams, and what must fail. */
+#include "base/threads.h"
 #include "base/utf8.h"
 #include "text_check.h"
 
@@ -182,6 +183,40 @@ static void encoding_again_is_the_same(void **state)
     ml_tokenizer_free(t);
 }
 
+struct shared {
+    const struct ml_tokenizer *tokenizer;
+    struct ml_ids ids[8];
+    int codes[8];
+};
+
+static void encode_task(void *arg, int64_t task, int worker)
+{
+    struct shared *shared = arg;
+    shared->codes[task] = ml_tokenizer_encode(shared->tokenizer, sample_text, sizeof sample_text,
+                                              ML_ENCODE_SPECIAL, &shared->ids[task], NULL);
+}
+
+/* One tokenizer, several threads, an encoder each. */
+static void threads_share_a_tokenizer(void **state)
+{
+    struct ml_error err = {0};
+    struct ml_tokenizer *t = small(ML_PRETOKENIZER_QWEN2);
+    struct shared shared = {.tokenizer = t};
+    struct ml_pool *pool = NULL;
+    assert_int_equal(ml_pool_new(&pool, 4, &err), 0);
+    ml_pool_run(pool, 8, encode_task, &shared);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(shared.codes[i], 0);
+        assert_int_equal(shared.ids[i].count, shared.ids[0].count);
+        assert_memory_equal(shared.ids[i].ids, shared.ids[0].ids,
+                            shared.ids[0].count * sizeof(int32_t));
+    }
+    for (int i = 0; i < 8; i++)
+        ml_ids_clear(&shared.ids[i]);
+    ml_pool_free(pool);
+    ml_tokenizer_free(t);
+}
+
 static void spelling_for_gguf(void **state)
 {
     struct ml_error err = {0};
@@ -335,6 +370,7 @@ int main(void)
         cmocka_unit_test(special_tokens_only_where_allowed),
         cmocka_unit_test(streams_show_whole_characters),
         cmocka_unit_test(encoding_again_is_the_same),
+        cmocka_unit_test(threads_share_a_tokenizer),
         cmocka_unit_test(spelling_for_gguf),
         cmocka_unit_test(names_of_pretokenizers),
         cmocka_unit_test(bad_vocabularies),
