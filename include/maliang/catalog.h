@@ -21,17 +21,17 @@ struct ml_model_info {
 
 /* workspace may be NULL: starters only. *out is an array of *count, freed with ml_catalog_free. */
 int ml_catalog_list(const char *workspace, struct ml_model_info **out, int *count,
-                   struct ml_error *err);
+                    struct ml_error *err);
 void ml_catalog_free(struct ml_model_info *models);
 int ml_catalog_find(const char *workspace, const char *model, struct ml_model_info *out,
-                   struct ml_error *err);
+                    struct ml_error *err);
 
 /* format: "gguf" (f32, f16 or bf16, for llama.cpp) or "safetensors". precision NULL: bf16. */
 int ml_catalog_export(const char *workspace, const char *model, const char *format,
-                     const char *precision, const char *path, struct ml_error *err);
+                      const char *precision, const char *path, struct ml_error *err);
 /* stage: "candidate", "canary", "production", "archived". */
 int ml_catalog_set_stage(const char *workspace, const char *model, const char *stage,
-                        struct ml_error *err);
+                         struct ml_error *err);
 /* Removes the registry entry; its files too when `files` is set. */
 int ml_catalog_remove(const char *workspace, const char *model, int files, struct ml_error *err);
 
