@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "commands.h"
 
 enum { MAX_FIELDS = 32, MAX_STOPS = 16, MAX_MESSAGES = 400, MAX_LINE_BYTES = 1 << 20 };
@@ -17,12 +18,28 @@ static const char *finish_name(enum ml_finish finish)
     return names[finish];
 }
 
+/* A model may have learnt terminal control sequences; on a terminal they are not obeyed. */
+static void print_text(const char *text, size_t bytes)
+{
+    bool terminal = isatty(STDOUT_FILENO);
+    for (size_t at = 0; at < bytes;) {
+        uint32_t c = 0;
+        size_t n = ml_utf8_decode(text + at, bytes - at, &c);
+        bool control = (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0);
+        if (terminal && (n == 0 || control))
+            fputs("\xef\xbf\xbd", stdout);
+        else
+            fwrite(text + at, 1, n ? n : 1, stdout);
+        at += n ? n : 1;
+    }
+}
+
 /* Text straight to the terminal as it comes (one sample only). */
 static int stream(void *arg, int sample, const char *text, size_t bytes)
 {
     (void)arg;
     (void)sample;
-    fwrite(text, 1, bytes, stdout);
+    print_text(text, bytes);
     return fflush(stdout) != 0;
 }
 
@@ -75,10 +92,22 @@ static int read_fields(struct cli *cli, struct ml_arena *arena, struct ml_field 
     return 0;
 }
 
+/* JSON is UTF-8 throughout: what is not becomes U+FFFD. */
 static json_t *text_value(const char *text, size_t bytes)
 {
+    struct ml_buffer clean = {0};
+    struct ml_error err = {0};
     json_t *value = json_stringn(text, bytes);
-    return value ? value : json_stringn_nocheck(text, bytes); /* invalid UTF-8, as it came */
+    for (size_t at = 0; !value && at < bytes && !err.code;) {
+        uint32_t c;
+        size_t n = ml_utf8_decode(text + at, bytes - at, &c);
+        ml_buffer_put(&clean, n ? text + at : "\xef\xbf\xbd", n ? n : 3, &err);
+        at += n ? n : 1;
+    }
+    if (!value && !err.code)
+        value = json_stringn(clean.data ? clean.data : "", clean.size);
+    ml_buffer_clear(&clean);
+    return value;
 }
 
 static int print_results_json(const struct ml_write_result *r, struct ml_error *err)
@@ -110,7 +139,7 @@ static void print_results(struct cli *cli, const struct ml_write_result *r, bool
         if (r->sample_count > 1)
             printf("%s--- %d ---\n", i ? "\n" : "", i + 1);
         if (!streamed)
-            fwrite(s->text, 1, s->bytes, stdout);
+            print_text(s->text, s->bytes);
         if (s->bytes == 0 || s->text[s->bytes - 1] != '\n')
             printf("\n");
     }

@@ -52,7 +52,8 @@ struct ml_write_request {
 enum ml_finish { ML_FINISH_END, ML_FINISH_STOP, ML_FINISH_LENGTH, ML_FINISH_CANCELLED };
 
 struct ml_text_sample {
-    char *text; /* what follows the prompt; UTF-8 with invalid bytes as they came; NUL-terminated */
+    char *text; /* what follows the prompt, NUL-terminated; bytes that are no UTF-8 are as the model
+                   wrote them, but a character that was cut off at the end is left out */
     size_t bytes;
     int tokens;
     enum ml_finish finish;

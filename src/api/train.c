@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/files.h"
 #include "data/dataset_text.h"
+#include "generate/text_pack.h"
 #include "store/models.h"
 #include "store/runs.h"
 #include "train/recipe.h"
@@ -19,7 +20,6 @@ struct training {
     struct ml_arena arena;
     struct ml_recipe recipe;
     struct ml_buffer recipe_text;
-    char recipe_hash[65];
     struct ml_workspace *workspace;
     struct ml_dataset dataset;
     const char *folder;
@@ -77,7 +77,6 @@ static int prepare(struct training *t, struct ml_error *err)
         status = ml_recipe_print(&t->recipe, &t->recipe_text, err);
     if (status != 0)
         return status;
-    ml_recipe_hash(&t->recipe, false, t->recipe_hash);
     status = ml_workspace_open(&t->workspace, r->workspace, NULL, err);
     if (status == ML_ERR_NOT_FOUND)
         ml_fail_context(err, "train needs a workspace (maliang collect makes one)");
@@ -141,7 +140,15 @@ static int register_model(struct training *t, struct ml_error *err)
                                    .parameters = r->parameters,
                                    .metrics = metrics,
                                    .licence = t->recipe.licence};
-    memcpy(entry.recipe_hash, t->recipe_hash, sizeof entry.recipe_hash);
+    /* The recipe that counts is the one with every value filled in, which the model's folder has.
+     */
+    json_t *about = NULL;
+    int status = ml_text_pack_about(&about, r->model, err);
+    const char *hash = json_string_value(json_object_get(about, "recipe_hash"));
+    snprintf(entry.recipe_hash, sizeof entry.recipe_hash, "%s", hash ? hash : "");
+    json_decref(about);
+    if (status != 0)
+        return status;
     memcpy(entry.dataset_hash, t->dataset.hash, sizeof entry.dataset_hash);
     return ml_models_add(t->workspace, &entry, true, err);
 }

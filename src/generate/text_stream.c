@@ -67,19 +67,6 @@ int ml_text_stream_newline(struct ml_text_stream *stream, struct ml_error *err)
     return ml_buffer_put(&stream->text, "\n", 1, err);
 }
 
-int ml_text_stream_finish(struct ml_text_stream *stream, struct ml_error *err)
-{
-    const char *bytes;
-    size_t size, before = stream->text.size;
-    ml_token_stream_flush(stream->tokens, &bytes, &size);
-    if (!size)
-        return 0;
-    int status = ml_buffer_put(&stream->text, bytes, size, err);
-    if (status == 0)
-        cut_at_stop(stream, before);
-    return status;
-}
-
 /* Bytes at the end of the text that begin a stop string. */
 static size_t held_back(const struct ml_text_stream *stream)
 {

@@ -25,9 +25,8 @@ void ml_text_stream_close(struct ml_text_stream *stream);
 int ml_text_stream_push(struct ml_text_stream *stream, int32_t id, bool *stopped,
                         struct ml_error *err);
 int ml_text_stream_newline(struct ml_text_stream *stream, struct ml_error *err);
-/* At the end: an unfinished character is kept as it came. */
-int ml_text_stream_finish(struct ml_text_stream *stream, struct ml_error *err);
-/* What can be shown now and was not yet. */
+/* What can be shown now and was not yet; `all` at the end, when nothing need be held back. The
+ * bytes of a character that was never completed are never shown. */
 const char *ml_text_stream_take(struct ml_text_stream *stream, bool all, size_t *size);
 
 #endif

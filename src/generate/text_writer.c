@@ -271,10 +271,8 @@ static int take_token(struct work *work, int index, int32_t id, struct ml_error 
         if (stopped)
             finish_sample(s, ML_FINISH_STOP);
     }
-    if (status == 0 && (s->done || s->written == work->max_tokens)) {
+    if (s->written == work->max_tokens)
         s->done = true;
-        status = ml_text_stream_finish(&s->stream, err);
-    }
     if (status == 0)
         show(work, index, s->done);
     return status;
@@ -315,11 +313,10 @@ static int write_samples(struct work *work, struct ml_error *err)
     int status = 0;
     for (int number = 0; number < work->max_tokens && !all_done && status == 0; number++) {
         if (work->job->cancel && *work->job->cancel) {
-            for (int i = 0; i < work->sample_count && status == 0; i++) {
+            for (int i = 0; i < work->sample_count; i++) {
                 if (work->samples[i].done)
                     continue;
                 finish_sample(&work->samples[i], ML_FINISH_CANCELLED);
-                status = ml_text_stream_finish(&work->samples[i].stream, err);
                 show(work, i, true);
             }
             break;
