@@ -348,7 +348,7 @@ int trainer_finish(struct trainer *t, struct ml_train_result *out, struct ml_err
     if (status == 0)
         status = save_model(&f, err);
     if (status == 0)
-        status = ml_metrics_draw(&t->metrics, t->recipe.name, err);
+        status = ml_metrics_draw(&t->metrics, t->recipe.name, 0, err);
     if (status == 0)
         fill_result(&f, out);
     return status;

@@ -9,6 +9,8 @@
 #include "base/fail.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "base/progress.h"
+#include "train/curve_picture.h"
 
 #define MAX_BYTES (256 << 20)
 
@@ -128,6 +130,7 @@ int ml_metrics_open(struct ml_metrics *out, const char *folder, int64_t step, st
         status = read_rows(&m, step, err);
     if (status == 0)
         status = rewrite(&m, err);
+    m.drawn = ml_time();
     if (status == 0)
         status = ml_tensorboard_open(&m.board, folder, step > 0 ? step + 1 : 0, err);
     if (status < 0) {
@@ -159,9 +162,36 @@ int ml_metrics_add(struct ml_metrics *m, const struct ml_metrics_row *row, struc
     return status == 0 ? ml_tensorboard_flush(&m->board, err) : status;
 }
 
-int ml_metrics_draw(struct ml_metrics *m, const char *title, struct ml_error *err)
+/* The points of one curve; returns how many. */
+static int64_t curve_points(const struct ml_metrics *m, size_t offset, struct ml_curve_point *out)
 {
-    return 0;
+    int64_t n = 0;
+    for (int64_t i = 0; i < m->count; i++) {
+        double value = *(const double *)(const void *)((const char *)&m->rows[i] + offset);
+        if (isfinite(value))
+            out[n++] = (struct ml_curve_point){(double)m->rows[i].step, value};
+    }
+    return n;
+}
+
+int ml_metrics_draw(struct ml_metrics *m, const char *title, double pause, struct ml_error *err)
+{
+    double now = ml_time();
+    if (!ml_curve_picture_available() || m->count == 0 || now - m->drawn < pause)
+        return 0;
+    m->drawn = now;
+    char *path = ml_path_join(&m->arena, m->folder, "loss.png");
+    struct ml_curve_point *points = ml_mem_calloc((size_t)m->count, 2 * sizeof *points);
+    int status = path && points ? 0 : ml_fail(err, ML_ERR_MEMORY, "no memory for the curve");
+    if (status == 0) {
+        struct ml_curve curve = {.title = title, .train = points, .validation = points + m->count};
+        curve.train_count = curve_points(m, offsetof(struct ml_metrics_row, loss), points);
+        curve.validation_count =
+            curve_points(m, offsetof(struct ml_metrics_row, validation_loss), points + m->count);
+        status = ml_curve_picture_write(path, &curve, err);
+    }
+    ml_mem_free(points);
+    return status;
 }
 
 void ml_metrics_close(struct ml_metrics *m)

@@ -22,6 +22,7 @@ struct ml_metrics {
     int64_t count, capacity;
     FILE *file;
     struct ml_tensorboard board;
+    double drawn; /* ml_time() of the last picture */
 };
 
 /* Reads the rows that the folder has up to `step` and drops later ones, so that a resumed run
@@ -29,7 +30,10 @@ struct ml_metrics {
 int ml_metrics_open(struct ml_metrics *out, const char *folder, int64_t step, struct ml_error *err);
 int ml_metrics_add(struct ml_metrics *metrics, const struct ml_metrics_row *row,
                    struct ml_error *err);
-int ml_metrics_draw(struct ml_metrics *metrics, const char *title, struct ml_error *err);
+/* Draws loss.png, unless it was drawn less than `pause` seconds ago. A build without cairo draws
+ * nothing. */
+int ml_metrics_draw(struct ml_metrics *metrics, const char *title, double pause,
+                    struct ml_error *err);
 void ml_metrics_close(struct ml_metrics *metrics); /* accepts a zeroed struct */
 
 #endif

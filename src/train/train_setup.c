@@ -379,7 +379,8 @@ int trainer_open(struct trainer *t, const struct ml_train_job *job, struct ml_er
         status = settle_recipe(t, resumed, err);
     if (status < 0)
         return status;
-    t->peak = ml_peak_flops(&job->device->kernels, t->bf16, job->device->pool);
+    if (job->progress)
+        t->peak = ml_peak_flops(&job->device->kernels, t->bf16, job->device->pool);
     begin(t);
     status = checkpoint_load(t, &found, err);
     if (status == 0 && found)

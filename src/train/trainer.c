@@ -35,7 +35,7 @@ static int measure(struct trainer *t, struct ml_error *err)
     if (status == 0)
         status = ml_metrics_add(&t->metrics, &row, err);
     if (status == 0)
-        status = ml_metrics_draw(&t->metrics, t->recipe.name, err);
+        status = ml_metrics_draw(&t->metrics, t->recipe.name, 10, err);
     return status;
 }
 

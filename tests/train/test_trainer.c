@@ -388,6 +388,46 @@ static void minutes_become_steps(void **state)
     tiny_close(&run);
 }
 
+/* The n-th allocation fails in a run with all its parts: one message, nothing leaks. Every n with
+ * MALIANG_TEST_EXHAUSTIVE set (some minutes), else 300 of them, spread evenly. */
+static void a_failed_allocation_is_reported(void **state)
+{
+    const char *settings[] = {"train.steps=3",          "train.optimizer=muon",
+                              "train.ema=0.9",          "train.accumulation=2",
+                              "train.eval_every=2",     "tokenizer.vocab=258",
+                              "data.packing=documents", NULL};
+    struct tiny_run run;
+    struct ml_mem_stats before, after;
+    tiny_open(&run, settings);
+    run.job.train_count = 2;
+    run.job.validation_count = 1;
+    run.job.progress = NULL;
+    run.job.restart = true;
+    ml_mem_get_stats(&before);
+    ml_mem_fail_at(UINT64_MAX);
+    train(&run);
+    ml_mem_get_stats(&after);
+    uint64_t total = after.allocations;
+    uint64_t stride = getenv("MALIANG_TEST_EXHAUSTIVE") ? 1 : total / 300 + 1;
+    for (uint64_t n = 1; n < total; n += stride) {
+        struct ml_error err = {0};
+        ml_mem_fail_at(n);
+        int status = ml_train_run(&run.job, &run.result, &err);
+        ml_mem_fail_at(0);
+        ml_mem_get_stats(&after);
+        if (after.live_blocks != before.live_blocks)
+            fail_msg("allocation %d: %d blocks leak", (int)n,
+                     (int)(after.live_blocks - before.live_blocks));
+        if (status == 0)
+            continue; /* a loss that was made up for, such as a cache's */
+        if (status != ML_ERR_MEMORY)
+            fail_msg("allocation %d: %s", (int)n, err.message);
+        assert_true(err.message[0] != 0);
+        assert_null(strchr(err.message, '\n'));
+    }
+    tiny_close(&run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +446,7 @@ int main(void)
         cmocka_unit_test(one_trainer_a_folder),
         cmocka_unit_test(no_text_is_said),
         cmocka_unit_test(minutes_become_steps),
+        cmocka_unit_test(a_failed_allocation_is_reported),
     };
     return cmocka_run_group_tests_name("trainer", tests, NULL, NULL);
 }
