@@ -1,4 +1,4 @@
-/* AVX2, FMA and F16C: eight f32 lanes. See lanes_math.h for the vocabulary. */
+/* AVX2, FMA and F16C: eight f32 lanes. See lanes_math.inc for the vocabulary. */
 #ifndef ML_KERNEL_AVX2_LANES_H
 #define ML_KERNEL_AVX2_LANES_H
 

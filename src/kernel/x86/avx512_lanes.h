@@ -1,4 +1,4 @@
-/* AVX-512: sixteen f32 lanes. See lanes_math.h for the vocabulary. */
+/* AVX-512: sixteen f32 lanes. See lanes_math.inc for the vocabulary. */
 #ifndef ML_KERNEL_AVX512_LANES_H
 #define ML_KERNEL_AVX512_LANES_H
 
