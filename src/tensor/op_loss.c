@@ -70,6 +70,12 @@ struct loss_job {
     int64_t count, padded, word0, tile_words;
 };
 
+/* NULL while only sizes are asked for. */
+static char *piece(const struct loss_job *j, size_t offset)
+{
+    return j->scratch ? j->scratch + offset : NULL;
+}
+
 static struct ml_gemm logits_gemm(const struct loss_job *j)
 {
     return (struct ml_gemm){
@@ -79,7 +85,7 @@ static struct ml_gemm logits_gemm(const struct loss_job *j)
         .a = {j->tile_h, j->h->dtype, j->d, 1},
         .b = {(const char *)j->w->data + (size_t)(j->word0 * j->d) * ml_dtype_size(j->w->dtype),
               j->w->dtype, 1, j->d},
-        .c = j->scratch + j->logits,
+        .c = piece(j, j->logits),
         .c_row = j->columns,
         .bf16 = j->h->dtype == ML_BF16,
     };
@@ -91,7 +97,7 @@ static struct ml_gemm dh_gemm(const struct loss_job *j, float *dh, float scale)
         .m = j->padded,
         .n = j->d,
         .k = j->tile_words,
-        .a = {j->scratch + j->logits, ML_F32, j->columns, 1},
+        .a = {piece(j, j->logits), ML_F32, j->columns, 1},
         .b = {(const char *)j->w->data + (size_t)(j->word0 * j->d) * ml_dtype_size(j->w->dtype),
               j->w->dtype, j->d, 1},
         .c = dh,
@@ -108,7 +114,7 @@ static struct ml_gemm dw_gemm(const struct loss_job *j, float *dw, float scale, 
         .m = j->tile_words,
         .n = j->d,
         .k = j->padded,
-        .a = {j->scratch + j->logits, ML_F32, 1, j->columns},
+        .a = {piece(j, j->logits), ML_F32, 1, j->columns},
         .b = {j->tile_h, j->h->dtype, j->d, 1},
         .c = dw ? dw + j->word0 * j->d : NULL,
         .c_row = j->d,
