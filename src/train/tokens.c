@@ -37,6 +37,16 @@ static int encode_text(struct ml_encoder *encoder, const struct ml_train_text *t
     return ml_filled_encode(encoder, &filled, out, err);
 }
 
+/* Without what the template adds: it says nothing about the text. */
+static int64_t count_characters(const struct ml_train_text *text)
+{
+    const size_t *ends = text->literals;
+    int64_t count = (int64_t)ml_utf8_count(text->data, text->size);
+    for (size_t i = 0; ends && i < text->literals_bytes / sizeof *ends; i += 2)
+        count -= (int64_t)ml_utf8_count(text->data + ends[i], ends[i + 1] - ends[i]);
+    return count;
+}
+
 static void encode_part(void *arg, int64_t task, int worker)
 {
     struct encoding *e = arg;
@@ -50,7 +60,7 @@ static void encode_part(void *arg, int64_t task, int worker)
         size_t before = part->ids.count;
         part->status = encode_text(e->encoders[worker], text, &part->ids, &e->errors[worker]);
         part->lengths[i] = (int64_t)(part->ids.count - before);
-        part->characters += (int64_t)ml_utf8_count(text->data, text->size);
+        part->characters += count_characters(text);
     }
 }
 

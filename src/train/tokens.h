@@ -22,7 +22,8 @@ struct ml_tokens {
     struct ml_ids ids;
     int64_t *start; /* [count + 1] */
     int64_t count;
-    int64_t bytes, characters; /* of the texts; an invalid byte counts as a character */
+    int64_t bytes, characters; /* of the texts (an invalid byte is a character), without the
+                                template's own */
 };
 
 struct ml_tokens_options {
