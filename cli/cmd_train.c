@@ -1,6 +1,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/progress.h"
@@ -8,12 +9,24 @@
 
 enum { MAX_OVERRIDES = 64 };
 
+struct view {
+    struct ml_progress progress;
+    char done[16]; /* the stage whose end was shown last */
+};
+
+/* Measurements in between are part of training and not shown; other stages end with one line. */
 static void show(void *arg, const struct ml_train_progress *p)
 {
-    struct ml_progress *progress = arg;
+    struct view *view = arg;
+    struct ml_progress *progress = &view->progress;
+    bool training = strcmp(p->stage, "train") == 0, ended = p->step >= p->steps;
+    if (strcmp(p->stage, "evaluate") == 0 || (ended && strcmp(p->stage, view->done) == 0))
+        return;
+    if (ended)
+        snprintf(view->done, sizeof view->done, "%s", p->stage);
     char detail[160], rate[32];
     int n = 0;
-    if (p->steps > 0 && !isnan(p->loss))
+    if (training && p->steps > 0 && !isnan(p->loss))
         n += snprintf(detail, sizeof detail, "loss %.3f", p->loss);
     if (n > 0 && !isnan(p->validation_loss))
         n +=
@@ -75,7 +88,7 @@ static int explain(struct cli *cli, const struct ml_train_request *request, stru
 int run_train(struct cli *cli, struct ml_error *err)
 {
     const char *overrides[MAX_OVERRIDES];
-    struct ml_progress progress;
+    struct view view = {0};
     struct ml_train_result result = {0};
     struct ml_engine *engine = NULL;
     struct ml_train_request request = {
@@ -88,16 +101,16 @@ int run_train(struct cli *cli, struct ml_error *err)
         .restart = cli_flag(cli, "restart"),
         .cancel = cli->cancel,
         .progress = cli->quiet ? NULL : show,
-        .arg = &progress,
+        .arg = &view,
     };
     if (cli_flag(cli, "explain"))
         return explain(cli, &request, err);
     int status = open_engine(cli, &engine, err);
-    ml_progress_init(&progress);
+    ml_progress_init(&view.progress);
     if (status == 0)
         status = ml_engine_train(engine, &request, &result, err);
     if (!cli->quiet)
-        ml_progress_end(&progress);
+        ml_progress_end(&view.progress);
     ml_engine_close(engine);
     return status == 0 ? print_result(cli, &result, err) : status;
 }
