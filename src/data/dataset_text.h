@@ -19,7 +19,7 @@ struct ml_dataset_text_options {
 };
 
 struct ml_dataset_document {
-    const char *text; /* NUL-terminated */
+    const char *text; /* NUL-terminated, but for the first part of a text whose end is held out */
     size_t size;
     const void *literals; /* the template's own stretches (ml_filled.literals), NULL: no template */
     size_t literals_bytes;
@@ -34,10 +34,13 @@ struct ml_dataset_text {
 };
 
 /* Which side a record falls on depends on the SHA-256 of its text alone, so equal texts are never
- * on both and a larger dataset keeps the split of the smaller one. Where fewer than
- * ML_DATASET_TEXT_FEW records are left and there is no template (a novel or two), the end of each
- * text is held out instead. Fields are the record's title, its other fields, `text`, and `form`
- * (of Chinese verse, text/verse.h). Nothing left to train on is ML_ERR_NOT_FOUND and says why. */
+ * on both and a larger dataset keeps the split of the smaller one (but that of two records or more
+ * with different texts, each side gets one at least). Where fewer than ML_DATASET_TEXT_FEW records
+ * are left and there is no template (a novel or two), the end of each text is held out instead.
+ * Fields are those of data/record_fields.h.
+ *
+ * ML_ERR_NOT_FOUND: nothing is left to train on, or a field that is needed is one that no record
+ * has (an optional one too when it looks like a typing error of another); the message says why. */
 #define ML_DATASET_TEXT_FEW 40
 int ml_dataset_text_open(struct ml_dataset_text *out, struct ml_workspace *workspace,
                          const struct ml_dataset *dataset,
