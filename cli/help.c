@@ -71,7 +71,7 @@ void help_overview(bool chinese)
     const struct command *list = command_list(&count);
     printf(
         chinese
-            ? "maliang %s：本地的 AIGC 引擎。收集素材、训练、生成、再改进，一切都在这台机器上。\n\n"
+            ? "maliang %s：本地的 AIGC 引擎。收集素材、训练、生成、改进，都在本机完成。\n\n"
               "用法：maliang 命令 [选项]\n\n命令：\n"
             : "maliang %s: a local AIGC engine. Collect material, train, generate, improve;\n"
               "everything stays on this machine.\n\n"
@@ -92,8 +92,11 @@ void help_overview(bool chinese)
 
 void help_command(const struct command *command, bool chinese)
 {
-    printf(chinese ? "用法：maliang %s %s [选项]\n\n" : "usage: maliang %s %s [options]\n\n",
-           command->name, command->arguments);
+    char usage[256];
+    snprintf(usage, sizeof usage, "maliang %s %s%s%s", command->name, command->arguments,
+             command->arguments[0] ? " " : "", chinese ? "[选项]" : "[options]");
+    wrap(usage, printf("%s", chinese ? "用法：" : "usage: ") - (chinese ? 3 : 0), chinese ? 6 : 7);
+    printf("\n");
     wrap(pick(command->what, chinese), 0, 0);
     if (command->options && command->options->name) {
         printf(chinese ? "\n选项：\n" : "\noptions:\n");

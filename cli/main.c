@@ -80,6 +80,7 @@ int main(int argc, char **argv)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a full quota is an error of the write, not the end */
     struct ml_error err = {0};
     int status = run(argc, argv, &err);
     if (status == 0 && (fflush(stdout) != 0 || ferror(stdout)))

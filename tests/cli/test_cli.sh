@@ -1,0 +1,175 @@
+#!/bin/sh
+# The program as a person meets it, in the output form of cmocka.
+#   test_cli.sh PROGRAM ROOT
+set -u
+maliang=$1 root=$2
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch" || exit 1
+unset MALIANG_WORKSPACE MALIANG_STARTERS
+export LC_ALL=C.UTF-8
+passed=0
+failed=''
+
+# check NAME COMMAND...: one case.
+check() {
+    name=$1
+    shift
+    echo "[ RUN      ] $name"
+    if "$@" >"$scratch/output" 2>&1; then
+        echo "[       OK ] $name"
+        passed=$((passed + 1))
+    else
+        sed 's/^/    /' "$scratch/output"
+        echo "[  FAILED  ] $name"
+        failed="$failed $name"
+    fi
+}
+
+# refused STATUS PART COMMAND...: ends with the status, one line on stderr that holds the part, and
+# nothing on stdout.
+refused() {
+    status=$1 part=$2
+    shift 2
+    "$@" >"$scratch/stdout" 2>"$scratch/stderr"
+    got=$?
+    echo "status $got, stdout: $(cat "$scratch/stdout"), stderr: $(cat "$scratch/stderr")"
+    [ $got -eq "$status" ] && [ ! -s "$scratch/stdout" ] &&
+        [ "$(wc -l <"$scratch/stderr")" -eq 1 ] && grep -qF -- "$part" "$scratch/stderr"
+}
+
+commands='collect train write models bench doctor completion'
+
+# Bytes of UTF-8 that begin a character, wide ones (from U+2E80 up) twice: columns.
+fits_80() {
+    awk '{ wide = $0; n = gsub(/[\343-\352][\200-\277][\200-\277]/, "", wide) + gsub(/\357[\274-\277][\200-\277]/, "", wide)
+           plain = wide; gsub(/[\200-\277]/, "", plain)
+           if (length(plain) + 2 * n > 80) { print length(plain) + 2 * n ": " $0; bad = 1 } }
+         END { exit bad }'
+}
+
+help_fits() {
+    for language in C.UTF-8 zh_CN.UTF-8; do
+        LC_ALL=$language "$maliang" --help >"$scratch/help" && LC_ALL=C fits_80 <"$scratch/help" || return 1
+        for command in $commands; do
+            grep -q "^  $command" "$scratch/help" || return 1
+            LC_ALL=$language "$maliang" "$command" --help | LC_ALL=C fits_80 || return 1
+        done
+    done
+    LC_ALL=zh_CN.UTF-8 "$maliang" --help | grep -q 命令
+}
+
+completion_works() {
+    "$maliang" completion bash >"$scratch/completion" || return 1
+    bash -c ". '$scratch/completion'; COMP_WORDS=(maliang tra) COMP_CWORD=1; _maliang
+        [ \"\${COMPREPLY[*]}\" = train ] || exit 1
+        COMP_WORDS=(maliang write --temp) COMP_CWORD=2; _maliang
+        [ \"\${COMPREPLY[*]}\" = --temperature ]"
+}
+
+make_texts() {
+    mkdir -p texts
+    for i in 1 2 3 4 5 6 7 8; do
+        awk -v i=$i 'BEGIN { for (k = 0; k < 40; k++) print "the " i " foxes crossed river " k % 7 " at night" }' \
+            >texts/$i.txt
+    done
+    cat >tiny.yaml <<END
+name: tiny
+data: {dataset: tales, validation: 0.2}
+tokenizer: {vocab: 300}
+model: {layers: 1, width: 32, heads: 2, ffn: 64, context: 128}
+train: {steps: 200, batch: 4, eval_every: 100, checkpoint_every: 10, precision: f32}
+END
+}
+
+collects() {
+    "$maliang" collect --dataset tales texts >out && grep -q '^tales@1: 8 records' out &&
+        "$maliang" collect --dataset tales texts --json >out && grep -q '"added": 0' out
+}
+
+trains_and_writes() {
+    "$maliang" train tiny.yaml --quiet >out && grep -q '^model: ' out &&
+        "$maliang" write --model tiny --max-tokens 12 --seed 4 "the" >one &&
+        "$maliang" write --model tiny --max-tokens 12 --seed 4 --threads 1 "the" >two &&
+        cmp one two && [ -s one ]
+}
+
+# Killed twice, then run again: the same weights as unbroken.
+survives_kill() {
+    "$maliang" train tiny.yaml --quiet --name broken >/dev/null 2>&1 &
+    pid=$!
+    sleep 0.3
+    kill -9 $pid
+    wait $pid 2>/dev/null
+    "$maliang" train tiny.yaml --quiet --name broken >/dev/null || return 1
+    cmp maliang-workspace/runs/tiny/model/model.safetensors \
+        maliang-workspace/runs/broken/model/model.safetensors
+}
+
+# Ctrl-C: says so, leaves a run that the next one finishes.
+survives_interrupt() {
+    "$maliang" train tiny.yaml --quiet --name halted --set train.steps=100000 >out 2>err &
+    pid=$!
+    sleep 1
+    kill -INT $pid
+    wait $pid
+    status=$?
+    echo "status $status: $(cat err)"
+    [ $status -eq 130 ] && [ "$(wc -l <err)" -eq 1 ]
+}
+
+chats() {
+    printf 'the fox\nthe river\n' | "$maliang" write --model tiny --chat --quiet --max-tokens 5 >out &&
+        [ "$(wc -l <out)" -ge 2 ]
+}
+
+exports() {
+    "$maliang" models export tiny tiny.gguf --quiet && [ "$(head -c 4 tiny.gguf)" = GGUF ] &&
+        "$maliang" models --json | grep -q '"name": "tiny"'
+}
+
+# A file may not grow past 64 kB: one message, and the run goes on when there is room again.
+full_disk() {
+    (ulimit -f 64; "$maliang" train tiny.yaml --quiet --name full) >out 2>err
+    status=$?
+    echo "status $status: $(cat err)"
+    [ $status -eq 1 ] && [ "$(wc -l <err)" -eq 1 ] && "$maliang" train tiny.yaml --quiet --name full &&
+        cmp maliang-workspace/runs/tiny/model/model.safetensors maliang-workspace/runs/full/model/model.safetensors
+}
+
+damaged_model() {
+    cp -r maliang-workspace/runs/tiny/model damaged
+    head -c 5000 maliang-workspace/runs/tiny/model/model.safetensors >damaged/model.safetensors
+    refused 1 model.safetensors "$maliang" write --model ./damaged hello
+}
+
+check help_fits_80_columns help_fits
+check completion_completes completion_works
+check unknown_command refused 2 "did you mean train" "$maliang" trian
+check unknown_option refused 2 "did you mean --seed" "$maliang" write --sead 3
+check bad_number refused 2 "must be a number" "$maliang" write --temperature hot x
+check no_model_yet refused 1 "train one" "$maliang" write x
+mkdir empty binary && printf 'a\000b\001' >binary/x
+check empty_folder refused 1 "empty" "$maliang" collect --quiet empty
+check folder_of_binaries refused 1 "binary" "$maliang" collect --quiet binary
+make_texts
+check collects collects
+printf 'train: {stpes: 3}\n' >typo.yaml
+check recipe_with_a_typo refused 1 "typo.yaml:1" "$maliang" train --quiet typo.yaml
+check trains_and_writes trains_and_writes
+check survives_kill survives_kill
+check survives_interrupt survives_interrupt
+check chats chats
+check exports exports
+check full_disk full_disk
+check damaged_model damaged_model
+check full_stdout refused 1 "standard output" sh -c '"$1" doctor >/dev/full' sh "$maliang"
+
+# shellcheck disable=SC2086  # a list of names
+set -- $failed
+echo "[==========] $((passed + $#)) test(s) run."
+echo "[  PASSED  ] $passed test(s)."
+[ $# -eq 0 ] && exit 0
+echo "[  FAILED  ] $# test(s), listed below:"
+printf '[  FAILED  ] %s\n' "$@"
+exit 1
