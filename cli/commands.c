@@ -153,8 +153,8 @@ static const struct command commands[] = {
      {"Plain text, Markdown and JSONL (an object with \"text\" a line), UTF-8, UTF-16 or\n"
       "GB18030. Collecting again adds only what is new.\n\n"
       "  maliang collect --dataset tales texts/\n",
-      "纯文本、Markdown 与 JSONL（每行一个含 \"text\" 的对象），UTF-8、UTF-16 或 GB18030。\n"
-      "再次收集只添加新内容。\n\n"
+      "纯文本、Markdown 与 JSONL（每行一个含 \"text\" 的对象）；编码可为 UTF-8、UTF-16、\n"
+      "GB18030。再次收集只添加新内容。\n\n"
       "  maliang collect --dataset tales texts/\n"},
      collect_options,
      NULL,
