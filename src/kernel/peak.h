@@ -5,8 +5,9 @@
 #include "kernel/table.h"
 
 /* Floating point operations per second that the pool's threads reach together (NULL: the calling
- * thread) in multiply-adds on registers, f32 or bf16 with f32 accumulation (f32's where there is
- * no bf16 hardware). Takes about 20 ms; the best of several tries, as neighbours only slow down. */
+ * thread) when each has a core to itself, in multiply-adds on registers, f32 or bf16 with f32
+ * accumulation (f32's where there is no bf16 hardware). Takes about 20 ms; the best of several
+ * tries, as neighbours only slow down. */
 double ml_peak_flops(const struct ml_kernels *k, bool bf16, struct ml_pool *pool);
 
 #endif
