@@ -57,7 +57,7 @@ static void everything(void **state)
     assert_int_equal(symlink(target, link), 0);
     snprintf(link, sizeof link, "%s/loop", m.folder);
     assert_int_equal(symlink(m.folder, link), 0);
-    const struct ml_collect_options options = {.max_file_bytes = 79, .licence = "CC0-1.0"};
+    const struct ml_collect_options options = {.max_file_bytes = 70, .licence = "CC0-1.0"};
     /* 12 visible files; poems.jsonl is above the small limit, like big.txt. */
     assert_ok(collect("", &options, &err), err);
     assert_int_equal(report.files, 12);
@@ -261,8 +261,8 @@ static void stopping(void **state)
         assert_int_equal(status, ML_ERR_CANCELLED);
         assert_non_null(strstr(err.message, "collecting again"));
         err = (struct ml_error){0};
-        assert_int_equal(report.added + report.present,
-                         material_count(ws) < 1000 ? 0 : report.added + report.present);
+        /* Only what was kept is reported. */
+        assert_true((int64_t)(report.added + report.present) <= material_count(ws));
     }
     assert_in_range(s.at, 3, 49);
     assert_ok(collect("", NULL, &err), err);
