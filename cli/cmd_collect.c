@@ -7,14 +7,30 @@
 #include "base/progress.h"
 #include "commands.h"
 
+struct view {
+    struct ml_progress progress;
+    bool done; /* the last line was drawn */
+};
+
+enum { NAME_COLUMNS = 28 }; /* so that the bar and the time left keep their places */
+
 static void show(void *arg, uint64_t files, uint64_t total, const char *path)
 {
-    struct ml_progress *progress = arg;
-    const char *name = path ? strrchr(path, '/') : NULL;
-    ml_progress_draw(progress, "collect", (double)files, (double)total,
-                     name   ? name + 1
-                     : path ? path
-                            : "");
+    struct view *view = arg;
+    char detail[256];
+    if (files >= total && view->done) /* one last line is enough */
+        return;
+    view->done = files >= total;
+    int n = snprintf(detail, sizeof detail, "%llu of %llu files", (unsigned long long)files,
+                     (unsigned long long)total),
+        used;
+    const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
+    if (name && !view->done) {
+        size_t bytes = fit_columns(name, NAME_COLUMNS, &used);
+        snprintf(detail + n, sizeof detail - (size_t)n, "  %.*s%s", (int)bytes, name,
+                 name[bytes] ? "\xe2\x80\xa6" : "");
+    }
+    ml_progress_draw(&view->progress, "collect", (double)files, (double)total, detail);
 }
 
 static int print_result_json(const struct ml_collect_result *r, struct ml_error *err)
@@ -24,7 +40,7 @@ static int print_result_json(const struct ml_collect_result *r, struct ml_error 
     for (int i = 0; i < r->skip_count; i++) {
         json_t *examples = json_array();
         for (int e = 0; e < ML_COLLECT_EXAMPLES && r->skips[i].examples[e][0]; e++)
-            json_array_append_new(examples, json_string(r->skips[i].examples[e]));
+            json_array_append_new(examples, json_path(r->skips[i].examples[e]));
         json_array_append_new(skips,
                               json_pack("{s:s, s:I, s:o}", "reason", r->skips[i].reason, "count",
                                         (json_int_t)r->skips[i].count, "examples", examples));
@@ -41,7 +57,7 @@ static int print_result_json(const struct ml_collect_result *r, struct ml_error 
 int run_collect(struct cli *cli, struct ml_error *err)
 {
     struct ml_engine *engine = NULL;
-    struct ml_progress progress;
+    struct view view = {0};
     struct ml_collect_result result = {0};
     int64_t megabytes = 0;
     struct ml_collect_request request = {
@@ -52,17 +68,17 @@ int run_collect(struct cli *cli, struct ml_error *err)
         .licence = cli_text(cli, "licence"),
         .cancel = cli->cancel,
         .progress = cli->quiet ? NULL : show,
-        .arg = &progress,
+        .arg = &view,
     };
     int status = cli_integer(cli, "max-file", 1, 1 << 20, &megabytes, err);
     request.max_file_bytes = (uint64_t)megabytes << 20;
     if (status == 0)
         status = open_engine(cli, &engine, err);
-    ml_progress_init(&progress);
+    ml_progress_init(&view.progress);
     if (status == 0)
         status = ml_engine_collect(engine, &request, &result, err);
     if (!cli->quiet)
-        ml_progress_end(&progress);
+        ml_progress_end(&view.progress);
     ml_engine_close(engine);
     if (status != 0)
         return status;

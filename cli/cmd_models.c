@@ -16,12 +16,12 @@ static json_t *number(double value)
 
 static json_t *model_json(const struct ml_model_info *m)
 {
-    json_t *value =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "name", m->name,
-                  "kind", m->kind, "stage", m->stage, "origin", m->origin, "path", m->path,
-                  "created", m->created, "licence", m->licence, "description", m->description,
-                  "recipe_hash", m->recipe_hash, "dataset_hash", m->dataset_hash, "parameters",
-                  (json_int_t)m->parameters, "bytes", (json_int_t)m->bytes);
+    json_t *value = json_pack(
+        "{s:o, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "name", json_path(m->name),
+        "kind", m->kind, "stage", m->stage, "origin", m->origin, "path", json_path(m->path),
+        "created", m->created, "licence", m->licence, "description", m->description, "recipe_hash",
+        m->recipe_hash, "dataset_hash", m->dataset_hash, "parameters", (json_int_t)m->parameters,
+        "bytes", (json_int_t)m->bytes);
     json_object_set_new(value, "layers", json_integer(m->layers));
     json_object_set_new(value, "width", json_integer(m->width));
     json_object_set_new(value, "context", json_integer(m->context));
@@ -82,9 +82,9 @@ static int show(struct cli *cli, struct ml_error *err)
         return print_json(model_json(&m), err);
     }
     char bytes[32], params[32], shape[128];
-    snprintf(shape, sizeof shape, "%s parameters, %d layers, %d wide, context %d, vocabulary %d",
-             ml_format_count(params, sizeof params, (double)m.parameters), m.layers, m.width,
-             m.context, m.vocab);
+    snprintf(shape, sizeof shape, "%s parameters, %d layer%s, %d wide, context %d, vocabulary %d",
+             ml_format_count(params, sizeof params, (double)m.parameters), m.layers,
+             m.layers == 1 ? "" : "s", m.width, m.context, m.vocab);
     row("name", m.name);
     row("description", m.description);
     row("shape", shape);
@@ -101,24 +101,42 @@ static int show(struct cli *cli, struct ml_error *err)
     return 0;
 }
 
+/* What was done: as JSON on stdout, or said on stderr. */
+static int report(struct cli *cli, const char *action, const char *value, struct ml_error *err)
+{
+    const char *model = cli->arguments[1];
+    if (cli->json) {
+        ml_json_setup();
+        return print_json(json_pack("{s:s, s:o, s:o}", "action", action, "model", json_path(model),
+                                    "value", json_path(value)),
+                          err);
+    }
+    if (!cli->quiet)
+        fprintf(stderr, "%s %s: %s\n", action, model, value);
+    return 0;
+}
+
 static int export_model(struct cli *cli, struct ml_error *err)
 {
-    const char *format = cli_text(cli, "format");
+    const char *format = cli_text(cli, "format"), *path = cli->arguments[2];
     int status = ml_catalog_export(cli->workspace, cli->arguments[1], format ? format : "gguf",
-                                   cli_text(cli, "precision"), cli->arguments[2], err);
-    if (status == 0 && !cli->quiet)
-        fprintf(stderr, "wrote %s\n", cli->arguments[2]);
-    return status;
+                                   cli_text(cli, "precision"), path, err);
+    return status == 0 ? report(cli, "export", path, err) : status;
 }
 
 static int stage(struct cli *cli, struct ml_error *err)
 {
-    return ml_catalog_set_stage(cli->workspace, cli->arguments[1], cli->arguments[2], err);
+    int status = ml_catalog_set_stage(cli->workspace, cli->arguments[1], cli->arguments[2], err);
+    return status == 0 ? report(cli, "stage", cli->arguments[2], err) : status;
 }
 
 static int remove_model(struct cli *cli, struct ml_error *err)
 {
-    return ml_catalog_remove(cli->workspace, cli->arguments[1], cli_flag(cli, "files"), err);
+    bool files = cli_flag(cli, "files");
+    int status = ml_catalog_remove(cli->workspace, cli->arguments[1], files, err);
+    return status == 0 ? report(cli, "remove",
+                                files ? "with its files" : "from the list; its files are kept", err)
+                       : status;
 }
 
 int run_models(struct cli *cli, struct ml_error *err)

@@ -7,12 +7,36 @@
 #include "base/progress.h"
 #include "commands.h"
 
-enum { MAX_OVERRIDES = 64 };
-
 struct view {
     struct ml_progress progress;
+    double began;
     char done[16]; /* the stage whose end was shown last */
 };
+
+/* What a step says, in 48 columns: beside it an 80-column terminal has room for a bar and the time
+ * left. */
+static void describe(const struct ml_train_progress *p, char *out, size_t size)
+{
+    char rate[32];
+    int n = snprintf(out, size, "loss %.*f", p->loss < 10 ? 3 : 2, p->loss);
+    if (!isnan(p->validation_loss))
+        n += snprintf(out + n, size - (size_t)n, " (held out %.*f)",
+                      p->validation_loss < 10 ? 3 : 2, p->validation_loss);
+    if (p->tokens_per_second > 0)
+        n += snprintf(out + n, size - (size_t)n, " %s tok/s",
+                      ml_format_count(rate, sizeof rate, p->tokens_per_second));
+    if (p->peak_share > 0)
+        snprintf(out + n, size - (size_t)n, " %.0f%% peak", 100 * p->peak_share);
+}
+
+/* The bar's time left follows from when it began. Steps before a resumption and the stages before
+ * training took no time of these steps, so it begins where the trainer's own estimate says. */
+static void set_time_left(struct ml_progress *progress, const struct ml_train_progress *p)
+{
+    double share = (double)p->step / (double)p->steps;
+    if (share > 0 && share < 1 && p->seconds_left > 0)
+        progress->started = ml_time() - p->seconds_left * share / (1 - share);
+}
 
 /* Measurements in between are part of training and not shown; other stages end with one line. */
 static void show(void *arg, const struct ml_train_progress *p)
@@ -20,24 +44,20 @@ static void show(void *arg, const struct ml_train_progress *p)
     struct view *view = arg;
     struct ml_progress *progress = &view->progress;
     bool training = strcmp(p->stage, "train") == 0, ended = p->step >= p->steps;
+    char detail[160] = "";
     if (strcmp(p->stage, "evaluate") == 0 || (ended && strcmp(p->stage, view->done) == 0))
         return;
     if (ended)
         snprintf(view->done, sizeof view->done, "%s", p->stage);
-    char detail[160], rate[32];
-    int n = 0;
-    if (training && p->steps > 0 && !isnan(p->loss))
-        n += snprintf(detail, sizeof detail, "loss %.3f", p->loss);
-    if (n > 0 && !isnan(p->validation_loss))
-        n +=
-            snprintf(detail + n, sizeof detail - (size_t)n, " (held out %.3f)", p->validation_loss);
-    if (n > 0 && p->tokens_per_second > 0)
-        n += snprintf(detail + n, sizeof detail - (size_t)n, "  %s tok/s",
-                      ml_format_count(rate, sizeof rate, p->tokens_per_second));
-    if (n > 0 && p->peak_share > 0)
-        snprintf(detail + n, sizeof detail - (size_t)n, "  %.0f%% of peak", 100 * p->peak_share);
+    progress->started = view->began;
+    if (training && p->steps > 0 && !isnan(p->loss)) {
+        describe(p, detail, sizeof detail);
+        set_time_left(progress, p);
+    }
     ml_progress_draw(progress, p->stage, (double)p->step, (double)(p->steps ? p->steps : 1),
-                     n > 0 ? detail : "");
+                     detail);
+    if (training && ended) /* the last loss stays in sight */
+        ml_progress_end(progress);
 }
 
 static json_t *number(double value)
@@ -50,15 +70,15 @@ static int print_result(struct cli *cli, const struct ml_train_result *r, struct
     if (cli->json) {
         ml_json_setup();
         return print_json(
-            json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "run",
-                      r->run, "model", r->model, "steps", (json_int_t)r->steps, "resumed_from",
-                      (json_int_t)r->resumed_from, "parameters", (json_int_t)r->parameters,
-                      "tokens", (json_int_t)r->tokens, "train_loss", number(r->train_loss),
-                      "validation_loss", number(r->validation_loss), "best_validation_loss",
-                      number(r->best_validation_loss), "bits_per_character",
-                      number(r->bits_per_character), "seconds", number(r->seconds),
-                      "tokens_per_second", number(r->tokens_per_second), "stopped_early",
-                      r->stopped_early),
+            json_pack(
+                "{s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "run",
+                json_path(r->run), "model", json_path(r->model), "steps", (json_int_t)r->steps,
+                "resumed_from", (json_int_t)r->resumed_from, "parameters",
+                (json_int_t)r->parameters, "tokens", (json_int_t)r->tokens, "train_loss",
+                number(r->train_loss), "validation_loss", number(r->validation_loss),
+                "best_validation_loss", number(r->best_validation_loss), "bits_per_character",
+                number(r->bits_per_character), "seconds", number(r->seconds), "tokens_per_second",
+                number(r->tokens_per_second), "stopped_early", r->stopped_early),
             err);
     }
     char count[32], time[32];
@@ -78,16 +98,19 @@ static int explain(struct cli *cli, const struct ml_train_request *request, stru
     char *text = NULL;
     int status =
         ml_recipe_explain(request->recipe, request->overrides, request->override_count, &text, err);
-    if (status == 0)
+    if (status == 0 && cli->json) {
+        ml_json_setup();
+        status = print_json(json_pack("{s:o}", "recipe", json_path(text)), err);
+    } else if (status == 0) {
         fputs(text, stdout);
+    }
     ml_string_free(text);
-    (void)cli;
     return status;
 }
 
 int run_train(struct cli *cli, struct ml_error *err)
 {
-    const char *overrides[MAX_OVERRIDES];
+    const char *overrides[CLI_MAX_GIVEN];
     struct view view = {0};
     struct ml_train_result result = {0};
     struct ml_engine *engine = NULL;
@@ -95,7 +118,7 @@ int run_train(struct cli *cli, struct ml_error *err)
         .workspace = cli->workspace,
         .recipe = cli->arguments[0],
         .overrides = overrides,
-        .override_count = cli_all(cli, "set", overrides, MAX_OVERRIDES),
+        .override_count = cli_all(cli, "set", overrides, CLI_MAX_GIVEN),
         .name = cli_text(cli, "name"),
         .out = cli_text(cli, "out"),
         .restart = cli_flag(cli, "restart"),
@@ -107,6 +130,7 @@ int run_train(struct cli *cli, struct ml_error *err)
         return explain(cli, &request, err);
     int status = open_engine(cli, &engine, err);
     ml_progress_init(&view.progress);
+    view.began = view.progress.started;
     if (status == 0)
         status = ml_engine_train(engine, &request, &result, err);
     if (!cli->quiet)

@@ -10,7 +10,7 @@
 #include "base/utf8.h"
 #include "commands.h"
 
-enum { MAX_FIELDS = 32, MAX_STOPS = 16, MAX_MESSAGES = 400, MAX_LINE_BYTES = 1 << 20 };
+enum { MAX_MESSAGES = 400, MAX_LINE_BYTES = 1 << 20 };
 
 static const char *finish_name(enum ml_finish finish)
 {
@@ -77,8 +77,8 @@ static int read_sampling(struct cli *cli, struct ml_write_request *request, stru
 static int read_fields(struct cli *cli, struct ml_arena *arena, struct ml_field *fields, int *count,
                        struct ml_error *err)
 {
-    const char *given[MAX_FIELDS];
-    *count = cli_all(cli, "set", given, MAX_FIELDS);
+    const char *given[CLI_MAX_GIVEN];
+    *count = cli_all(cli, "set", given, CLI_MAX_GIVEN);
     for (int i = 0; i < *count; i++) {
         const char *equals = strchr(given[i], '=');
         if (!equals)
@@ -92,25 +92,8 @@ static int read_fields(struct cli *cli, struct ml_arena *arena, struct ml_field 
     return 0;
 }
 
-/* JSON is UTF-8 throughout: what is not becomes U+FFFD. */
-static json_t *text_value(const char *text, size_t bytes)
-{
-    struct ml_buffer clean = {0};
-    struct ml_error err = {0};
-    json_t *value = json_stringn(text, bytes);
-    for (size_t at = 0; !value && at < bytes && !err.code;) {
-        uint32_t c;
-        size_t n = ml_utf8_decode(text + at, bytes - at, &c);
-        ml_buffer_put(&clean, n ? text + at : "\xef\xbf\xbd", n ? n : 3, &err);
-        at += n ? n : 1;
-    }
-    if (!value && !err.code)
-        value = json_stringn(clean.data ? clean.data : "", clean.size);
-    ml_buffer_clear(&clean);
-    return value;
-}
-
-static int print_results_json(const struct ml_write_result *r, struct ml_error *err)
+static int print_results_json(const struct ml_write_request *request,
+                              const struct ml_write_result *r, struct ml_error *err)
 {
     ml_json_setup();
     json_t *samples = json_array();
@@ -119,18 +102,19 @@ static int print_results_json(const struct ml_write_result *r, struct ml_error *
         const struct ml_text_sample *s = &r->samples[i];
         tokens += s->tokens;
         json_array_append_new(samples,
-                              json_pack("{s:o, s:i, s:s}", "text", text_value(s->text, s->bytes),
+                              json_pack("{s:o, s:i, s:s}", "text", json_text(s->text, s->bytes),
                                         "tokens", s->tokens, "finish", finish_name(s->finish)));
     }
-    return print_json(json_pack("{s:o, s:i, s:i, s:f, s:f, s:f}", "samples", samples,
-                                "prompt_tokens", r->prompt_tokens, "reused_tokens",
-                                r->reused_tokens, "prompt_seconds", r->prompt_seconds, "seconds",
-                                r->seconds, "tokens_per_second",
+    return print_json(json_pack("{s:o, s:I, s:i, s:i, s:f, s:f, s:f}", "samples", samples, "seed",
+                                (json_int_t)request->seed, "prompt_tokens", r->prompt_tokens,
+                                "reused_tokens", r->reused_tokens, "prompt_seconds",
+                                r->prompt_seconds, "seconds", r->seconds, "tokens_per_second",
                                 r->seconds > 0 ? tokens / r->seconds : 0.0),
                       err);
 }
 
-static void print_results(struct cli *cli, const struct ml_write_result *r, bool streamed)
+static void print_results(struct cli *cli, const char *prompt, const struct ml_write_result *r,
+                          bool streamed)
 {
     int tokens = 0;
     for (int i = 0; i < r->sample_count; i++) {
@@ -138,6 +122,8 @@ static void print_results(struct cli *cli, const struct ml_write_result *r, bool
         tokens += s->tokens;
         if (r->sample_count > 1)
             printf("%s--- %d ---\n", i ? "\n" : "", i + 1);
+        if (!streamed && prompt)
+            fputs(prompt, stdout);
         if (!streamed)
             print_text(s->text, s->bytes);
         if (s->bytes == 0 || s->text[s->bytes - 1] != '\n')
@@ -164,72 +150,143 @@ static int write_once(struct cli *cli, struct ml_text_session *session,
     }
     int status = ml_text_session_write(session, request, &result, err);
     if (status == 0 && cli->json)
-        status = print_results_json(&result, err);
+        status = print_results_json(request, &result, err);
     else if (status == 0)
-        print_results(cli, &result, streamed);
+        print_results(cli, request->prompt, &result, streamed);
     ml_write_result_clear(&result);
-    return status;
+    return status == 0 && *cli->cancel ? ml_fail(err, ML_ERR_CANCELLED, "stopped") : status;
 }
 
-/* One turn: the user's line is in messages already; the answer is appended. */
-static int answer(struct cli *cli, struct ml_text_session *session, struct ml_arena *arena,
-                  struct ml_write_request *request, struct ml_message *messages, int *count,
-                  struct ml_error *err)
+/* ---- a conversation ---- */
+
+struct talk {
+    struct cli *cli;
+    struct ml_text_session *session;
+    struct ml_write_request *request;
+    struct ml_arena arena;
+    struct ml_message messages[MAX_MESSAGES];
+    int count;
+    bool full; /* the last answer ended where the model's context does */
+};
+
+/* Room for what comes: the older half of the questions and answers is forgotten (one by one, all
+ * would have to be read anew for each), what the assistant was told about itself is not. False when
+ * there is nothing but the last question. */
+static bool forget(struct talk *talk)
+{
+    int first = talk->count && strcmp(talk->messages[0].role, "system") == 0;
+    int turns = (talk->count - first) / 2, gone = 2 * ((turns + 1) / 2);
+    memmove(talk->messages + first, talk->messages + first + gone,
+            (size_t)(talk->count - first - gone) * sizeof *talk->messages);
+    talk->count -= gone;
+    return gone > 0;
+}
+
+static int take_answer(struct talk *talk, const struct ml_write_result *result,
+                       struct ml_error *err)
+{
+    const struct ml_text_sample *s = &result->samples[0];
+    const struct ml_write_request *r = talk->request;
+    const char *text = ml_arena_strndup(&talk->arena, s->text, s->bytes);
+    if (!text)
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory for the conversation");
+    talk->messages[talk->count++] = (struct ml_message){"assistant", text};
+    talk->full = s->finish == ML_FINISH_LENGTH && s->tokens < (r->max_tokens ? r->max_tokens : 256);
+    if (talk->cli->json)
+        return print_results_json(r, result, err);
+    printf("\n");
+    fflush(stdout);
+    return 0;
+}
+
+/* One turn. */
+static int answer(struct talk *talk, const char *question, struct ml_error *err)
 {
     struct ml_write_result result = {0};
-    request->messages = messages;
-    request->message_count = *count;
-    request->stream = cli->json ? NULL : stream;
-    int status = ml_text_session_write(session, request, &result, err);
-    if (status != 0)
-        return status;
-    const struct ml_text_sample *s = &result.samples[0];
-    const char *text = ml_arena_strndup(arena, s->text, s->bytes);
-    if (!text)
-        status = ml_fail(err, ML_ERR_MEMORY, "out of memory for the conversation");
-    else
-        messages[(*count)++] = (struct ml_message){"assistant", text};
-    if (status == 0 && cli->json)
-        status = print_results_json(&result, err);
-    else if (status == 0)
-        printf("\n");
+    struct ml_write_request *r = talk->request;
+    int status;
+    if (talk->full || talk->count + 2 > MAX_MESSAGES)
+        forget(talk);
+    talk->messages[talk->count++] = (struct ml_message){"user", question};
+    r->messages = talk->messages;
+    r->stream = talk->cli->json ? NULL : stream;
+    do {
+        struct ml_error mine = {0};
+        r->message_count = talk->count;
+        status = ml_text_session_write(talk->session, r, &result, &mine);
+        if (status != ML_ERR_LIMIT || !forget(talk)) {
+            if (status != 0)
+                ml_fail(err, status, "%s", mine.message);
+            break;
+        }
+    } while (true);
+    if (status == 0)
+        status = take_answer(talk, &result, err);
     ml_write_result_clear(&result);
     return status;
 }
 
-static int chat(struct cli *cli, struct ml_text_session *session, struct ml_arena *arena,
-                struct ml_write_request *request, struct ml_error *err)
+/* 1: *question is the next line; 0: no more. */
+static int next_question(struct talk *talk, bool terminal, struct ml_buffer *line,
+                         const char **question, struct ml_error *err)
 {
-    struct ml_message messages[MAX_MESSAGES];
-    int count = 0, status = 0;
-    bool terminal = isatty(STDIN_FILENO);
+    int more;
+    do {
+        if (terminal)
+            fprintf(stderr, "> ");
+        more = ml_line_read(stdin, MAX_LINE_BYTES, line, err);
+    } while (more > 0 && line->size == 0);
+    if (more <= 0)
+        return more;
+    *question = ml_arena_strndup(&talk->arena, line->data, line->size);
+    return *question ? 1 : ml_fail(err, ML_ERR_MEMORY, "out of memory for the conversation");
+}
+
+static int chat(struct cli *cli, struct ml_text_session *session, struct ml_write_request *request,
+                struct ml_error *err)
+{
+    struct talk talk = {.cli = cli, .session = session, .request = request};
     struct ml_buffer line = {0};
+    bool terminal = isatty(STDIN_FILENO);
     const char *system = cli_text(cli, "system");
+    const char *question = cli->argument_count ? cli->arguments[0] : NULL;
+    int more = question ? 1 : 0, status = 0;
+    ml_arena_init(&talk.arena, 0);
     if (system)
-        messages[count++] = (struct ml_message){"system", system};
+        talk.messages[talk.count++] = (struct ml_message){"system", system};
     if (terminal && !cli->quiet)
         fprintf(stderr, "%s\n",
                 cli->chinese ? "每行一条消息；Ctrl-D 结束。" : "One message a line; Ctrl-D ends.");
-    while (status == 0 && !(cli->cancel && *cli->cancel) && count + 2 <= MAX_MESSAGES) {
-        if (terminal)
-            fprintf(stderr, "> ");
-        int more = ml_line_read(stdin, MAX_LINE_BYTES, &line, err);
-        if (more <= 0) {
-            status = more;
-            break;
-        }
-        if (line.size == 0)
-            continue;
-        const char *text = ml_arena_strndup(arena, line.data, line.size);
-        if (!text) {
-            status = ml_fail(err, ML_ERR_MEMORY, "out of memory for the conversation");
-            break;
-        }
-        messages[count++] = (struct ml_message){"user", text};
-        status = answer(cli, session, arena, request, messages, &count, err);
+    if (!more)
+        more = next_question(&talk, terminal, &line, &question, err);
+    while (more > 0 && status == 0) {
+        status = answer(&talk, question, err);
+        if (status == 0 && *cli->cancel)
+            status = ml_fail(err, ML_ERR_CANCELLED, "stopped");
+        if (status == 0)
+            more = next_question(&talk, terminal, &line, &question, err);
     }
+    if (terminal && more == 0)
+        fputc('\n', stderr); /* behind the prompt that Ctrl-D answered */
     ml_buffer_clear(&line);
-    return status;
+    ml_arena_clear(&talk.arena);
+    return more < 0 ? more : status;
+}
+
+/* What belongs to a conversation only, or to a single text only. */
+static int check_together(struct cli *cli, const struct ml_write_request *request,
+                          struct ml_error *err)
+{
+    bool chatting = cli_flag(cli, "chat");
+    if (chatting && request->samples > 1)
+        return ml_fail(err, ML_ERR_ARG, "--chat gives one answer at a time: leave out --samples");
+    if (chatting && request->field_count)
+        return ml_fail(err, ML_ERR_ARG,
+                       "--set fills a template, which --chat does not use: leave "
+                       "out one of them");
+    if (!chatting && cli_flag(cli, "system"))
+        return ml_fail(err, ML_ERR_ARG, "--system is for --chat: leave it out or add --chat");
+    return 0;
 }
 
 int run_write(struct cli *cli, struct ml_error *err)
@@ -237,12 +294,12 @@ int run_write(struct cli *cli, struct ml_error *err)
     struct ml_engine *engine = NULL;
     struct ml_text_session *session = NULL;
     struct ml_arena arena;
-    struct ml_field fields[MAX_FIELDS];
-    const char *stops[MAX_STOPS];
+    struct ml_field fields[CLI_MAX_GIVEN];
+    const char *stops[CLI_MAX_GIVEN];
     struct ml_write_request request = {
         .fields = fields,
         .stop = stops,
-        .stop_count = cli_all(cli, "stop", stops, MAX_STOPS),
+        .stop_count = cli_all(cli, "stop", stops, CLI_MAX_GIVEN),
         .cancel = cli->cancel,
     };
     ml_arena_init(&arena, 0);
@@ -250,12 +307,14 @@ int run_write(struct cli *cli, struct ml_error *err)
     if (status == 0)
         status = read_fields(cli, &arena, fields, &request.field_count, err);
     if (status == 0)
+        status = check_together(cli, &request, err);
+    if (status == 0)
         status = open_engine(cli, &engine, err);
     if (status == 0)
         status =
             ml_text_session_open(&session, engine, cli->workspace, cli_text(cli, "model"), err);
     if (status == 0)
-        status = cli_flag(cli, "chat") ? chat(cli, session, &arena, &request, err)
+        status = cli_flag(cli, "chat") ? chat(cli, session, &request, err)
                                        : write_once(cli, session, &request, err);
     ml_text_session_close(session);
     ml_engine_close(engine);

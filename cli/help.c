@@ -13,21 +13,37 @@ static const char *pick(struct words words, bool chinese)
     return chinese && words.zh ? words.zh : words.en;
 }
 
-/* Bytes of text that fit `room` columns: to the last space, or anywhere between wide characters. */
+/* Chinese marks that do not begin a line. */
+static bool closes(uint32_t c)
+{
+    static const uint32_t marks[] = {0x3001, 0x3002, 0x300b, 0x300d, 0x201d, 0xff01,
+                                     0xff09, 0xff0c, 0xff1a, 0xff1b, 0xff1f};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (marks[i] == c)
+            return true;
+    return false;
+}
+
+/* Bytes of text that fit `room` columns: to the last space, or to between two wide characters. */
 static size_t fitting(const char *text, size_t room)
 {
     size_t at = 0, good = 0, columns = 0;
+    uint32_t before = 0;
     while (text[at] && text[at] != '\n') {
         uint32_t c;
         size_t n = ml_utf8_decode(text + at, strlen(text + at), &c);
         if (n == 0)
             return at + 1;
+        bool wide = (before >= 0x2e80 || c >= 0x2e80) && before != 0xff08; /* not behind （ */
+        if (at && c != ' ' && wide && before != ' ' && !closes(c))
+            good = at;
+        else if (c == ' ')
+            good = at;
         columns += (size_t)ml_utf8_width(c);
         if (columns > room)
             return good ? good : at;
         at += n;
-        if (c >= 0x2e80 || text[at] == ' ' || !text[at] || text[at] == '\n')
-            good = at;
+        before = c;
     }
     return at;
 }
@@ -69,14 +85,13 @@ void help_overview(bool chinese)
 {
     int count;
     const struct command *list = command_list(&count);
-    printf(
-        chinese
-            ? "maliang %s：本地的 AIGC 引擎。收集素材、训练、生成、改进，都在本机完成。\n\n"
-              "用法：maliang 命令 [选项]\n\n命令：\n"
-            : "maliang %s: a local AIGC engine. Collect material, train, generate, improve;\n"
-              "everything stays on this machine.\n\n"
-              "usage: maliang COMMAND [options]\n\ncommands:\n",
-        ml_version());
+    printf(chinese
+               ? "maliang %s：本地的 AIGC 引擎。收集素材、训练、生成、改进，都在本机完成。\n\n"
+                 "用法：maliang 命令 [选项]\n\n命令：\n"
+               : "maliang %s: a local AIGC engine. Collect material, train, generate, improve;\n"
+                 "everything stays on this machine.\n\n"
+                 "usage: maliang COMMAND [options]\n\ncommands:\n",
+           ml_version());
     for (int i = 0; i < count; i++) {
         int n = printf("  %s", list[i].name);
         wrap(pick(list[i].what, chinese), n, 14);
@@ -111,31 +126,63 @@ void help_command(const struct command *command, bool chinese)
 
 /* ---- completion ---- */
 
-static void option_words(const struct option *options, const char *format)
+static void option_words(const struct option *options)
 {
     for (const struct option *o = options; o && o->name; o++)
-        printf(format, o->name);
+        printf("--%s ", o->name);
 }
 
+/* Choices such as "gguf|safetensors", with blanks between them. */
+static void choice_words(const char *value)
+{
+    for (; *value; value++)
+        putchar(*value == '|' ? ' ' : *value);
+}
+
+/* What follows an option that has choices; `command` is a pattern of the shell's. */
+static void bash_choices(const char *command, const struct option *options)
+{
+    for (const struct option *o = options; o && o->name; o++) {
+        if (!o->value || !strchr(o->value, '|'))
+            continue;
+        printf("        %s\" --%s\"", command, o->name);
+        if (o->letter)
+            printf("|%s\" -%c\"", command, o->letter);
+        printf(") words=\"");
+        choice_words(o->value);
+        printf("\" ;;\n");
+    }
+}
+
+/* Files where nothing of ours is meant: readline's default, for which COMPREPLY stays empty. */
 static void bash_completion(void)
 {
     int count;
     const struct command *list = command_list(&count);
     printf("# bash completion of maliang: source this file\n_maliang() {\n"
-           "    local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words=\n"
-           "    if [ \"$COMP_CWORD\" -eq 1 ]; then words=\"");
+           "    local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words= commands=\"");
     for (int i = 0; i < count; i++)
         printf("%s ", list[i].name);
-    printf("\"\n    else case $command in\n");
+    printf("\"\n    case \"$command ${COMP_WORDS[COMP_CWORD-1]}\" in\n");
+    for (int i = 0; i < count; i++)
+        bash_choices(list[i].name, list[i].options);
+    bash_choices("*", global_options());
+    printf("        *) case \"$COMP_CWORD $command $word\" in\n"
+           "            1\\ *) words=\"$commands help --help --version\" ;;\n"
+           "            2\\ help\\ *) words=$commands ;;\n");
     for (int i = 0; i < count; i++) {
-        printf("        %s) words=\"", list[i].name);
-        for (int a = 0; list[i].actions && list[i].actions[a]; a++)
-            printf("%s ", list[i].actions[a]);
-        option_words(list[i].options, "--%s ");
-        option_words(global_options(), "--%s ");
+        printf("            *\\ %s\\ -*) words=\"", list[i].name);
+        option_words(list[i].options);
+        option_words(global_options());
         printf("\" ;;\n");
+        if (list[i].actions) {
+            printf("            2\\ %s\\ *) words=\"", list[i].name);
+            for (int a = 0; list[i].actions[a]; a++)
+                printf("%s ", list[i].actions[a]);
+            printf("\" ;;\n");
+        }
     }
-    printf("    esac; fi\n    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\n"
+    printf("        esac ;;\n    esac\n    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\n"
            "complete -o default -F _maliang maliang\n");
 }
 
@@ -146,21 +193,49 @@ static void zsh_completion(void)
     bash_completion();
 }
 
+/* In single quotes, where fish reads $ and " as they are. */
+static void fish_text(const char *text)
+{
+    printf(" -d '");
+    for (; *text; text++)
+        printf(*text == '\'' || *text == '\\' ? "\\%c" : "%c", *text);
+    printf("'\n");
+}
+
+static void fish_options(const char *command, const struct option *options)
+{
+    for (const struct option *o = options; o && o->name; o++) {
+        printf("complete -c maliang");
+        if (command)
+            printf(" -n '__fish_seen_subcommand_from %s'", command);
+        printf(" -l %s", o->name);
+        if (o->letter)
+            printf(" -s %c", o->letter);
+        if (o->value && strchr(o->value, '|')) {
+            printf(" -x -a '");
+            choice_words(o->value);
+            printf("'");
+        } else if (o->value) {
+            printf(" -r");
+        }
+        fish_text(o->what.en);
+    }
+}
+
 static void fish_completion(void)
 {
     int count;
     const struct command *list = command_list(&count);
     printf("# fish completion of maliang\n");
     for (int i = 0; i < count; i++) {
-        printf("complete -c maliang -n __fish_use_subcommand -a %s -d \"%s\"\n", list[i].name,
-               list[i].what.en);
-        for (const struct option *o = list[i].options; o && o->name; o++)
-            printf("complete -c maliang -n '__fish_seen_subcommand_from %s' -l %s%s -d \"%s\"\n",
-                   list[i].name, o->name, o->value ? " -r" : "", o->what.en);
+        printf("complete -c maliang -f -n __fish_use_subcommand -a %s", list[i].name);
+        fish_text(list[i].what.en);
+        for (int a = 0; list[i].actions && list[i].actions[a]; a++)
+            printf("complete -c maliang -n '__fish_seen_subcommand_from %s' -a %s\n", list[i].name,
+                   list[i].actions[a]);
+        fish_options(list[i].name, list[i].options);
     }
-    for (const struct option *o = global_options(); o->name; o++)
-        printf("complete -c maliang -l %s%s -d \"%s\"\n", o->name, o->value ? " -r" : "",
-               o->what.en);
+    fish_options(NULL, global_options());
 }
 
 int help_completion(const char *shell, struct ml_error *err)

@@ -1,9 +1,11 @@
 /* maliang: the program. Finds the command, parses its line, runs it. */
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fail.h"
 #include "base/words.h"
@@ -38,6 +40,9 @@ static int unknown_command(const char *name, struct ml_error *err)
     const char *names[32];
     for (int i = 0; i < count && i < 32; i++)
         names[i] = list[i].name;
+    if (name[0] == '-')
+        return ml_fail(err, ML_ERR_ARG, "%s: options come behind the command: maliang COMMAND %s",
+                       name, name);
     const char *nearest = ml_word_nearest(name, names, count);
     if (nearest)
         return ml_fail(err, ML_ERR_ARG, "there is no command \"%s\"; did you mean %s?", name,
@@ -73,6 +78,13 @@ static int run(int argc, char **argv, struct ml_error *err)
     return cli.command->run(&cli, err);
 }
 
+/* Whoever read our output has gone (maliang ... | head), which is not worth a message. */
+static bool reader_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
@@ -83,7 +95,10 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* a full quota is an error of the write, not the end */
     struct ml_error err = {0};
     int status = run(argc, argv, &err);
-    if (status == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+    bool lost = fflush(stdout) != 0 || ferror(stdout);
+    if (lost && reader_left())
+        return 1;
+    if (status == 0 && lost)
         status = ml_fail(&err, ML_ERR_IO, "cannot write to standard output: is the disk full?");
     if (status == 0)
         return 0;

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/fail.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "commands.h"
@@ -18,6 +20,8 @@ int open_engine(struct cli *cli, struct ml_engine **out, struct ml_error *err)
 int print_json(json_t *value, struct ml_error *err)
 {
     char *text = NULL;
+    if (!value) /* jansson's answer to a failed allocation */
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory for the answer");
     int status = ml_json_text(&text, value, JSON_INDENT(2) | JSON_REAL_PRECISION(9), err);
     json_decref(value);
     if (status != 0)
@@ -27,21 +31,49 @@ int print_json(json_t *value, struct ml_error *err)
     return 0;
 }
 
-void print_column(const char *text, int columns)
+json_t *json_text(const char *text, size_t bytes)
 {
-    int used = 0;
+    struct ml_buffer clean = {0};
+    struct ml_error err = {0};
+    json_t *value = json_stringn(text, bytes);
+    for (size_t at = 0; !value && at < bytes && !err.code;) {
+        uint32_t c;
+        size_t n = ml_utf8_decode(text + at, bytes - at, &c);
+        ml_buffer_put(&clean, n ? text + at : "\xef\xbf\xbd", n ? n : 3, &err);
+        at += n ? n : 1;
+    }
+    if (!value && !err.code)
+        value = json_stringn(clean.data ? clean.data : "", clean.size);
+    ml_buffer_clear(&clean);
+    return value;
+}
+
+json_t *json_path(const char *path)
+{
+    return json_text(path, strlen(path));
+}
+
+size_t fit_columns(const char *text, int columns, int *used)
+{
     size_t at = 0, size = strlen(text);
+    *used = 0;
     while (at < size) {
         uint32_t c = '?';
         size_t n = ml_utf8_decode(text + at, size - at, &c);
         int width = ml_utf8_width(c);
-        if (used + width > columns)
+        if (*used + width > columns)
             break;
-        printf("%.*s", (int)(n ? n : 1), text + at);
-        used += width;
+        *used += width;
         at += n ? n : 1;
     }
-    printf("%*s", columns - used, "");
+    return at;
+}
+
+void print_column(const char *text, int columns)
+{
+    int used;
+    size_t bytes = fit_columns(text, columns, &used);
+    printf("%.*s%*s", (int)bytes, text, columns - used, "");
 }
 
 int run_completion(struct cli *cli, struct ml_error *err)

@@ -23,6 +23,7 @@ struct ml_model_info {
 int ml_catalog_list(const char *workspace, struct ml_model_info **out, int *count,
                     struct ml_error *err);
 void ml_catalog_free(struct ml_model_info *models);
+/* model: as for ml_text_session_open; NULL: the newest of the workspace. */
 int ml_catalog_find(const char *workspace, const char *model, struct ml_model_info *out,
                     struct ml_error *err);
 

@@ -222,13 +222,13 @@ int ml_catalog_find(const char *workspace, const char *model, struct ml_model_in
         status = ml_catalog_list(workspace, &models, &count, err);
     bool found = false;
     for (int i = 0; i < count && !found; i++) {
-        found = strcmp(models[i].name, model) == 0 || strcmp(models[i].path, folder) == 0;
+        found = strcmp(models[i].path, folder) == 0;
         if (found)
             *out = models[i];
     }
     if (status == 0 && !found) { /* a folder that is in no list */
         struct ml_model_info m = {.validation_loss = NAN, .bits_per_character = NAN};
-        copy(m.name, sizeof m.name, model);
+        copy(m.name, sizeof m.name, model ? model : folder);
         copy(m.kind, sizeof m.kind, "text");
         copy(m.stage, sizeof m.stage, "-");
         copy(m.origin, sizeof m.origin, "folder");

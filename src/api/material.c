@@ -45,6 +45,8 @@ int ml_engine_collect(struct ml_engine *engine, const struct ml_collect_request 
     const char *name = request->dataset ? request->dataset : "default";
     size_t count = (size_t)request->path_count;
     (void)engine;
+    if (!request->workspace || request->path_count < 1)
+        return ml_fail(err, ML_ERR_ARG, "collecting needs a workspace and at least one path");
     int status = ml_workspace_open(&workspace, request->workspace, &how, err);
     if (status == 0)
         status = ml_collect(workspace, request->paths, count, &options, &report, err);

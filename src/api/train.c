@@ -1,7 +1,9 @@
 /* Training through the public API: recipe, dataset, run, registry. */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api_impl.h"
 #include "base/fail.h"
@@ -22,8 +24,9 @@ struct training {
     struct ml_buffer recipe_text;
     struct ml_workspace *workspace;
     struct ml_dataset dataset;
-    const char *folder;
-    int64_t run; /* its row, 0: none yet */
+    const char *folder; /* absolute */
+    int64_t run;        /* its row, 0: none yet */
+    int64_t step;       /* the last one that was told */
 };
 
 static int read_recipe(struct ml_recipe *out, struct ml_arena *arena, const char *path,
@@ -64,9 +67,21 @@ static int check_name(const char *name, struct ml_error *err)
     return 0;
 }
 
+/* The registry takes a relative path to be inside the workspace; a person means the folder where
+ * the program was started. */
+static const char *absolute_path(struct ml_arena *arena, const char *path)
+{
+    char here[PATH_MAX];
+    if (path[0] == '/' || !getcwd(here, sizeof here))
+        return path;
+    return ml_path_join(arena, here, path);
+}
+
 static int prepare(struct training *t, struct ml_error *err)
 {
     const struct ml_train_request *r = t->request;
+    if (!r->workspace)
+        return ml_fail(err, ML_ERR_ARG, "training needs a workspace: none was named");
     int status =
         read_recipe(&t->recipe, &t->arena, r->recipe, r->overrides, r->override_count, err);
     if (status == 0 && r->name)
@@ -85,8 +100,9 @@ static int prepare(struct training *t, struct ml_error *err)
     if (status != 0)
         return status;
     char *inside = ml_arena_printf(&t->arena, "runs/%s", t->recipe.name);
-    t->folder =
-        r->out ? r->out : (inside ? ml_workspace_path(t->workspace, &t->arena, inside) : NULL);
+    t->folder = r->out   ? absolute_path(&t->arena, r->out)
+                : inside ? ml_workspace_path(t->workspace, &t->arena, inside)
+                         : NULL;
     return t->folder ? 0 : ml_fail(err, ML_ERR_MEMORY, "out of memory");
 }
 
@@ -115,7 +131,7 @@ static void end_run(struct training *t, int status, const struct ml_error *err)
     struct ml_run_update update = {.state = status == 0                  ? ML_RUN_DONE
                                             : status == ML_ERR_CANCELLED ? ML_RUN_STOPPED
                                                                          : ML_RUN_FAILED,
-                                   .step = t->result->steps,
+                                   .step = status == 0 ? t->result->steps : t->step,
                                    .best = status == 0 ? t->result->best_validation_loss : NAN,
                                    .message = status == 0 || !err ? "" : err->message};
     ml_runs_update(t->workspace, t->run, &update, &ignored);
@@ -175,6 +191,14 @@ static int open_texts(struct training *t, struct ml_dataset_text *texts, struct 
     return ml_dataset_text_open(texts, t->workspace, &t->dataset, &options, err);
 }
 
+static void note_progress(void *arg, const struct ml_train_progress *progress)
+{
+    struct training *t = arg;
+    if (strcmp(progress->stage, "train") == 0)
+        t->step = progress->step;
+    t->request->progress(t->request->arg, progress);
+}
+
 static int run(struct training *t, const struct ml_dataset_text *texts, struct ml_error *err)
 {
     struct ml_train_text *train =
@@ -195,8 +219,8 @@ static int run(struct training *t, const struct ml_dataset_text *texts, struct m
                                .device = t->engine->device,
                                .restart = t->request->restart != 0,
                                .cancel = t->request->cancel,
-                               .progress = t->request->progress,
-                               .arg = t->request->arg};
+                               .progress = t->request->progress ? note_progress : NULL,
+                               .arg = t};
     return ml_train_run(&job, t->result, err);
 }
 

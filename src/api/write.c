@@ -157,8 +157,12 @@ static int chat_prompt(struct ml_text_session *s, const struct ml_write_request 
             if (status == 0)
                 status = add_text(s, "\n", ML_ENCODE_PLAIN, ids, err);
         }
+        /* "Assistant:" and the blank that the model writes behind it are the line's own. */
+        const char *content = m->content ? m->content : "";
+        if (*plain && m->role[0] == 'a')
+            content += strspn(content, " ");
         if (status == 0)
-            status = add_text(s, m->content, ML_ENCODE_PLAIN, ids, err);
+            status = add_text(s, content, ML_ENCODE_PLAIN, ids, err);
         if (status == 0)
             status = add_text(s, *plain ? "\n" : "<|im_end|>\n", ML_ENCODE_SPECIAL, ids, err);
     }
