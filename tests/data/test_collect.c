@@ -1,4 +1,4 @@
-#include "material.h"
+#include "data_material.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -1,5 +1,5 @@
 /* Collecting that dies: killed at any of its steps, or on a disk that is full. */
-#include "material.h"
+#include "data_material.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -105,7 +105,7 @@ static void killed_many_times(void **state)
 {
     struct ml_workspace *ws;
     int64_t before = 0, n = 0;
-    for (int64_t allocation = 40; allocation < 60000; allocation += 4001) {
+    for (int64_t allocation = 40; allocation < 60000; allocation += 7001) {
         collect_until(0, allocation);
         ws = material_workspace(&m);
         n = material_verify(ws);
@@ -121,7 +121,7 @@ static void a_full_disk(void **state)
     struct ml_error err = {0};
     int64_t before = 0;
     int status;
-    for (rlim_t limit = 20000; limit < 500000; limit = limit * 3 / 2) {
+    for (rlim_t limit = 20000; limit < 500000; limit *= 3) {
         ml_workspace_close(material_workspace(&m));
         pid_t child = fork();
         if (child == 0) {

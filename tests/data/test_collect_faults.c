@@ -1,5 +1,5 @@
 /* The n-th allocation fails, for every n: one message, no leak, a sound workspace. */
-#include "material.h"
+#include "data_material.h"
 
 #include "data/dataset_text.h"
 

@@ -1,4 +1,4 @@
-#include "material.h"
+#include "data_material.h"
 
 #include "data/dataset_text.h"
 
