@@ -140,11 +140,12 @@ static int chat_prompt(struct ml_text_session *s, const struct ml_write_request 
     int status = 0;
     for (int i = 0; i < r->message_count && status == 0; i++) {
         const struct ml_message *m = &r->messages[i];
-        if (strcmp(m->role, "system") != 0 && strcmp(m->role, "user") != 0 &&
-            strcmp(m->role, "assistant") != 0)
+        const char *role = m->role ? m->role : "";
+        if (strcmp(role, "system") != 0 && strcmp(role, "user") != 0 &&
+            strcmp(role, "assistant") != 0)
             return ml_fail(err, ML_ERR_ARG,
                            "message %d has the role \"%s\"; it must be system, user or assistant",
-                           i, m->role);
+                           i, role);
         const char *name = strcmp(m->role, "user") == 0     ? "User: "
                            : strcmp(m->role, "system") == 0 ? ""
                                                             : "Assistant: ";
