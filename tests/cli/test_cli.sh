@@ -2,7 +2,7 @@
 # The program as a person meets it, in the output form of cmocka.
 #   test_cli.sh PROGRAM ROOT
 set -u
-maliang=$1 root=$2
+maliang=$(cd "$(dirname "$1")" && pwd)/$(basename "$1") root=$2
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
