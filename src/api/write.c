@@ -18,14 +18,16 @@ struct ml_text_session {
     int field_count;
 };
 
-static int open_template(struct ml_text_session *s, struct ml_error *err)
+static int open_template(struct ml_text_session *s, const char *folder, struct ml_error *err)
 {
     const char *text = s->pack.template;
     if (!text)
         return 0;
     int status = ml_template_parse(&s->template, &s->pack.arena, text, strlen(text), err);
-    if (status != 0)
+    if (status != 0) {
+        ml_fail_context(err, "%s/maliang.json", folder);
         return status;
+    }
     s->field_count = ml_template_field_count(s->template);
     s->fields = ml_arena_calloc(&s->pack.arena, (size_t)s->field_count + 1, sizeof *s->fields);
     if (!s->fields)
@@ -47,7 +49,7 @@ int ml_text_session_open(struct ml_text_session **out, struct ml_engine *engine,
     if (status == 0)
         status = ml_text_pack_open(&s->pack, folder, err);
     if (status == 0)
-        status = open_template(s, err);
+        status = open_template(s, folder, err);
     if (status == 0)
         status = ml_encoder_new(&s->encoder, s->pack.tokenizer, err);
     if (status == 0)

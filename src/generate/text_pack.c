@@ -112,6 +112,8 @@ static int open_parts(struct ml_text_pack *pack, const char *folder, struct ml_e
     struct ml_text_config config = model_config(&pack->config);
     if (status == 0)
         status = ml_text_model_init(&pack->model, &config, &pack->arena, err);
+    if (status == ML_ERR_ARG)
+        ml_fail_context(err, "%s/config.json", folder);
     if (status == 0)
         status = load_weights(pack, folder, err);
     if (status != 0)
