@@ -7,12 +7,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
 
 #include "base/rng.h"
 #include "store/write_lock.h"
+#include "train/metrics.h"
 #include "train_fixture.h"
 
 static void train(struct tiny_run *run)
@@ -139,10 +141,8 @@ static void kills_change_nothing(void **state)
     struct tiny_run whole, parts;
     struct ml_rng rng;
     ml_rng_init(&rng, 3, 0);
-    tiny_open(&whole, settings);
-    train(&whole);
     tiny_open(&parts, settings);
-    ml_device_free(parts.device); /* each child makes its own threads */
+    ml_device_free(parts.device); /* no thread lives while children are made: each has its own */
     parts.device = NULL;
     int finished = 0;
     for (int kills = 0; !finished; kills++) {
@@ -165,6 +165,8 @@ static void kills_change_nothing(void **state)
         if (finished)
             assert_int_equal(WEXITSTATUS(status), 0);
     }
+    tiny_open(&whole, settings);
+    train(&whole);
     assert_int_equal(tiny_compare(tiny_path(&whole, "checkpoints/step-000000060.safetensors"),
                                   tiny_path(&parts, "checkpoints/step-000000060.safetensors")),
                      0);
@@ -339,6 +341,69 @@ static void a_damaged_checkpoint_is_passed_over(void **state)
     tiny_close(&whole);
 }
 
+/* No file may grow beyond a limit, which is how a full disk looks to a writer: the run says so, and
+ * goes on from its last checkpoint when there is room again. */
+static void a_full_disk_loses_nothing(void **state)
+{
+    struct tiny_run run, whole;
+    struct ml_error err = {0};
+    struct rlimit usual, tight;
+    tiny_open(&whole, NULL);
+    train(&whole);
+    tiny_open(&run, NULL);
+    run.cancel_at = 5;
+    assert_int_equal(ml_train_run(&run.job, &run.result, &err), ML_ERR_CANCELLED);
+    run.cancel = 0;
+    run.cancel_at = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &usual), 0);
+    tight = usual;
+    tight.rlim_cur = 40000; /* a checkpoint takes 85 KB */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    memset(&err, 0, sizeof err);
+    int status = ml_train_run(&run.job, &run.result, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &usual), 0);
+    assert_int_equal(status, ML_ERR_IO);
+    assert_non_null(strstr(err.message, run.folder));
+    train(&run);
+    assert_int_equal(run.result.resumed_from, 5);
+    assert_int_equal(tiny_compare(tiny_path(&whole, "model/model.safetensors"),
+                                  tiny_path(&run, "model/model.safetensors")),
+                     0);
+    tiny_close(&run);
+    tiny_close(&whole);
+}
+
+/* The curve of a run that was stopped and cut off has each point once. */
+static void metrics_go_on_where_the_weights_do(void **state)
+{
+    struct tiny_run run;
+    struct ml_error err = {0};
+    struct ml_metrics m;
+    tiny_open(&run, NULL);
+    run.cancel_at = 5;
+    assert_int_equal(ml_train_run(&run.job, &run.result, &err), ML_ERR_CANCELLED);
+    FILE *file = fopen(tiny_path(&run, "metrics.jsonl"), "a");
+    assert_non_null(file);
+    fputs("{\"step\": 6, \"loss\": 1.5}\n{\"step\": 7, \"lo", file); /* later, and cut off */
+    fclose(file);
+    run.cancel = 0;
+    run.cancel_at = 0;
+    train(&run);
+    assert_int_equal(ml_metrics_open(&m, run.folder, 1000, &err), 0);
+    int losses = 0, measured = 0;
+    for (int64_t i = 0; i < m.count; i++) {
+        losses += isfinite(m.rows[i].loss);
+        measured += isfinite(m.rows[i].validation_loss);
+        assert_true(i == 0 || m.rows[i].step >= m.rows[i - 1].step);
+        assert_true(!(m.rows[i].loss == 1.5));
+    }
+    assert_int_equal(losses, 12);
+    assert_int_equal(measured, 4);
+    ml_metrics_close(&m);
+    tiny_close(&run);
+}
+
 static void one_trainer_a_folder(void **state)
 {
     struct tiny_run run;
@@ -443,6 +508,8 @@ int main(void)
         cmocka_unit_test(broken_numbers_are_met),
         cmocka_unit_test(another_recipe_is_refused),
         cmocka_unit_test(a_damaged_checkpoint_is_passed_over),
+        cmocka_unit_test(a_full_disk_loses_nothing),
+        cmocka_unit_test(metrics_go_on_where_the_weights_do),
         cmocka_unit_test(one_trainer_a_folder),
         cmocka_unit_test(no_text_is_said),
         cmocka_unit_test(minutes_become_steps),
