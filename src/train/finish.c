@@ -150,44 +150,58 @@ static int save_tokenizer_config(struct finish *f, const char *path, struct ml_e
     return status;
 }
 
-/* The template's fields, so that callers know what may be asked for. */
+/* The template's fields, so that callers know what may be asked for. NULL: out of memory. */
 static json_t *template_fields(struct finish *f)
 {
     json_t *fields = json_array();
     struct ml_arena arena;
-    struct ml_template *template;
+    struct ml_template *template = NULL;
     const char *text = f->t->recipe.data.template;
+    int status = 0;
     ml_arena_init(&arena, 0);
-    if (fields && *text && ml_template_parse(&template, &arena, text, strlen(text), NULL) == 0)
-        for (int i = 0; i < ml_template_field_count(template); i++)
-            json_array_append_new(fields, json_string(ml_template_field(template, i)));
+    if (*text)
+        status = ml_template_parse(&template, &arena, text, strlen(text), NULL);
+    for (int i = 0; status == 0 && template && i < ml_template_field_count(template); i++)
+        status = json_array_append_new(fields, json_string(ml_template_field(template, i)));
     ml_arena_clear(&arena);
-    return fields;
+    if (status == 0)
+        return fields;
+    json_decref(fields);
+    return NULL;
 }
 
-static void set_real(json_t *object, const char *key, double value)
+/* jansson gives NULL when memory is out, and NULL into an object leaves the key out: whoever sets
+ * keys counts how many there must be in the end. */
+static void set_real(json_t *object, const char *key, double value, size_t *keys)
 {
-    if (isfinite(value))
-        json_object_set_new(object, key, json_real(value));
+    if (!isfinite(value))
+        return;
+    json_object_set_new(object, key, json_real(value));
+    (*keys)++;
 }
 
+/* NULL: out of memory. */
 static json_t *metrics_json(const struct finish *f)
 {
     const struct train_state *s = &f->t->state;
     json_t *m = json_object();
-    set_real(m, "validation_loss", f->loss);
-    set_real(m, "bits_per_character", f->bits);
-    set_real(m, "baseline_bits_per_character", f->base_bits);
+    size_t keys = 6;
+    set_real(m, "validation_loss", f->loss, &keys);
+    set_real(m, "bits_per_character", f->bits, &keys);
+    set_real(m, "baseline_bits_per_character", f->base_bits, &keys);
     json_object_set_new(m, "validation_tokens", json_integer(f->targets));
     json_object_set_new(m, "validation_characters",
                         json_integer(f->t->validation_tokens.characters));
-    set_real(m, "train_loss", s->train_loss);
+    set_real(m, "train_loss", s->train_loss, &keys);
     json_object_set_new(m, "steps", json_integer(s->step));
     json_object_set_new(m, "best_step", json_integer(s->best_step));
     json_object_set_new(m, "tokens", json_integer(s->tokens));
-    set_real(m, "seconds", s->seconds);
+    set_real(m, "seconds", s->seconds, &keys);
     json_object_set_new(m, "seed", json_integer(f->t->recipe.train.seed));
-    return m;
+    if (json_object_size(m) == keys)
+        return m;
+    json_decref(m);
+    return NULL;
 }
 
 static int save_about(struct finish *f, const char *path, struct ml_error *err)
@@ -211,7 +225,6 @@ static int save_about(struct finish *f, const char *path, struct ml_error *err)
     json_object_set_new(about, "recipe_hash", json_string(f->recipe_hash));
     json_object_set_new(about, "parameters", json_integer(ml_params_count(&f->t->model.params)));
     json_object_set_new(about, "metrics", metrics_json(f));
-    /* jansson gives NULL when memory is out, and NULL into an object leaves the key out. */
     int status = about && json_object_size(about) == 13
                      ? ml_json_text(&text, about, JSON_INDENT(2), err)
                      : ml_fail(err, ML_ERR_MEMORY, "no memory for %s", path);
