@@ -7,11 +7,7 @@
 #define ML_TENSOR_ATTENTION_TILE_H
 
 #include "tensor/op.h"
-
-struct attention_attr {
-    bool causal;
-    float scale;
-};
+#include "tensor/op_attr.h"
 
 /* Sources of the forward, in order; the gradient has the forward node before and dt behind. */
 enum { ATT_Q, ATT_K, ATT_V, ATT_SEGMENTS, ATT_LENGTH, ATT_POSITIONS, ATT_SOURCES };

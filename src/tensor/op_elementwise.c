@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "base/rng.h"
 #include "tensor/op.h"
+#include "tensor/op_attr.h"
 #include "tensor/ops.h"
 
 #define GRAIN (16 * ML_CHUNK) /* elements a task takes: 64 KiB of f32 a tensor */
@@ -328,10 +329,6 @@ struct ml_tensor *ml_min2(struct ml_graph *g, struct ml_tensor *a, struct ml_ten
 
 /* ---- affine ---- */
 
-struct affine_attr {
-    float scale, shift;
-};
-
 static void chunk_affine(const struct job *job, int64_t at, int64_t n, float *y,
                          const float *const *in)
 {
@@ -465,11 +462,6 @@ const struct ml_op ml_op_swiglu_grad = {
 /* ---- dropout: linear in x, so its backward is itself with the same mask. 16 random bits decide on
  * an element. ---- */
 
-struct dropout_attr {
-    float p;
-    uint32_t stream;
-};
-
 static void chunk_dropout(const struct job *job, int64_t at, int64_t n, float *y,
                           const float *const *in)
 {
@@ -527,12 +519,6 @@ struct ml_tensor *ml_dropout(struct ml_graph *g, struct ml_tensor *x, float p)
 }
 
 /* ---- fill ---- */
-
-struct fill_attr {
-    int dtype, ndim;
-    int64_t dim[ML_MAX_DIMS];
-    float value;
-};
 
 static int shape_fill(struct ml_graph *g, struct ml_tensor *t)
 {

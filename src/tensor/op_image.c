@@ -3,14 +3,10 @@
  * (o + 0.5) / s - 0.5 of the original, which is cut off below 0; beyond the last number the last
  * number counts. */
 #include "tensor/op.h"
+#include "tensor/op_attr.h"
 #include "tensor/ops.h"
 
 #define TASK 16384 /* numbers of the larger side that a task takes, about */
-
-struct upsample_attr {
-    int kind; /* enum ml_upsample */
-    int scale[2];
-};
 
 struct sample_job {
     const struct ml_run *run;

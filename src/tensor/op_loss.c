@@ -6,6 +6,7 @@
 
 #include "base/fail.h"
 #include "tensor/op.h"
+#include "tensor/op_attr.h"
 #include "tensor/op_packed.h"
 #include "tensor/ops.h"
 
@@ -14,11 +15,6 @@
 #define TILE_ROWS   4096               /* at most */
 #define TILE_PARTS  8                  /* a tile's last rows are filled up to an eighth of it */
 #define ROW_GRAIN   16384              /* elements a task takes, about */
-
-struct loss_attr {
-    float smoothing;
-    bool want_h, want_w; /* of the gradient */
-};
 
 static int shape_scalar(struct ml_tensor *t)
 {

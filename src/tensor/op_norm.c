@@ -1,18 +1,13 @@
 /* Normalisations and softmax. Rows are independent; gradients of the weights are summed over rows
  * in fixed chunks, whose partial sums are added in order, so that threads do not change a bit. */
 #include "tensor/op.h"
+#include "tensor/op_attr.h"
 #include "tensor/op_packed.h"
 #include "tensor/ops.h"
 
 #define ROW_GRAIN  16384 /* elements a task takes, about: 64 KiB */
 #define MAX_CHUNKS 64    /* partial sums of a weight's gradient */
 #define MIN_CHUNK  16    /* rows that share one partial sum, at least */
-
-struct norm_attr {
-    float eps;
-    int groups;
-    bool want_w, want_b; /* of a gradient op */
-};
 
 static int64_t row_grain(int64_t width)
 {

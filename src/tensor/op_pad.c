@@ -1,14 +1,10 @@
 /* Padding along one axis, with zeros, mirrored or with the edge repeated, and its gradient.
  * x is seen as [outer, length, inner]. */
 #include "tensor/op.h"
+#include "tensor/op_attr.h"
 #include "tensor/ops.h"
 
 #define GRAIN (16 * ML_CHUNK) /* elements a task takes */
-
-struct pad_attr {
-    int axis, mode; /* enum ml_pad_mode */
-    int64_t before, after;
-};
 
 /* The shape of the longer side, in elements: rows of `inner`, `outer` times. */
 struct extent {

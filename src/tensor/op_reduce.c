@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "tensor/op.h"
+#include "tensor/op_attr.h"
 #include "tensor/ops.h"
 #include "tensor/walk.h"
 
@@ -16,14 +17,6 @@
 #define BLOCK_ROWS 128   /* rows summed before their sum is added */
 #define TASK       32768 /* numbers that one task folds, at least */
 #define MIN_UNITS  32    /* independent pieces of work that are wanted */
-
-struct reduce_attr {
-    int kind; /* enum ml_reduce */
-    unsigned axes;
-    int dtype;                /* of the result */
-    int ndim;                 /* sum_to: the shape of the result */
-    int64_t dim[ML_MAX_DIMS]; /* likewise */
-};
 
 struct fold {
     struct ml_walk kept, reduced; /* outer axes */

@@ -2,6 +2,7 @@
  * of 2 or 4 bytes, whatever those mean. */
 #include "base/fail.h"
 #include "tensor/op.h"
+#include "tensor/op_attr.h"
 #include "tensor/ops.h"
 #include "tensor/walk.h"
 
@@ -174,10 +175,6 @@ static void run_gather(struct ml_run *run, struct ml_tensor *t, struct ml_walk *
 
 /* ---- permute ---- */
 
-struct permute_attr {
-    int order[ML_MAX_DIMS];
-};
-
 static int permute_shape(struct ml_graph *g, struct ml_tensor *t)
 {
     const struct ml_tensor *x = t->src[0];
@@ -252,11 +249,6 @@ struct ml_tensor *ml_transpose(struct ml_graph *g, struct ml_tensor *x, int a, i
 }
 
 /* ---- broadcast ---- */
-
-struct broadcast_attr {
-    int ndim;
-    int64_t dim[ML_MAX_DIMS];
-};
 
 static int broadcast_shape(struct ml_graph *g, struct ml_tensor *t)
 {
@@ -362,11 +354,6 @@ static int64_t span(const struct ml_tensor *t, int begin, int end)
         count *= t->dim[i];
     return count;
 }
-
-struct slice_attr {
-    int axis;
-    int64_t start, length; /* concat uses the axis alone */
-};
 
 static int concat_shape(struct ml_graph *g, struct ml_tensor *t)
 {

@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "tensor/op.h"
+#include "tensor/op_attr.h"
 #include "tensor/op_packed.h"
 #include "tensor/ops.h"
 
@@ -209,11 +210,6 @@ struct ml_tensor *ml_embedding(struct ml_graph *g, struct ml_tensor *ids, struct
 }
 
 /* ---- rotary positions (Su et al., arXiv:2104.09864). The gradient turns the other way. ---- */
-
-struct rope_attr {
-    struct ml_rope rope; /* defaults filled in by the shape rule */
-    float sign;
-};
 
 static int shape_rope(struct ml_graph *g, struct ml_tensor *t)
 {

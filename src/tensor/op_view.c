@@ -1,12 +1,7 @@
 /* Ops that look at memory in another way: reshape and view share it, cast copies it. */
 #include "tensor/op.h"
+#include "tensor/op_attr.h"
 #include "tensor/ops.h"
-
-struct view_attr {
-    int64_t offset; /* elements */
-    int ndim;
-    int64_t dim[ML_MAX_DIMS];
-};
 
 static void take_dims(struct ml_tensor *t, int ndim, const int64_t *dims)
 {
