@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -40,7 +41,8 @@ struct ml_pool {
     ml_task_fn *fn;
     void *arg;
     int threads;
-    bool spin; /* every thread can have a processor of its own */
+    bool spin;      /* every thread can have a processor of its own */
+    int caller_cpu; /* the processor that workers leave to the caller; -1: none yet */
     struct worker workers[];
 };
 
@@ -143,6 +145,24 @@ static void wait_until_idle(struct ml_pool *pool)
     }
 }
 
+/* Keeps the workers off the caller's processor. A worker that the scheduler wakes there waits until
+ * the caller's time slice is over, for milliseconds, while another processor is idle. */
+static void leave_caller_alone(struct ml_pool *pool)
+{
+    int cpu = sched_getcpu();
+    if (cpu == pool->caller_cpu || !pool->spin)
+        return;
+    pool->caller_cpu = cpu;
+    cpu_set_t others;
+    if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0)
+        return;
+    CPU_CLR((size_t)cpu, &others);
+    if (CPU_COUNT(&others) == 0)
+        return;
+    for (int i = 1; i < pool->threads; i++)
+        pthread_setaffinity_np(pool->workers[i].thread, sizeof others, &others);
+}
+
 void ml_pool_run(struct ml_pool *pool, int64_t tasks, ml_task_fn *fn, void *arg)
 {
     if (!pool || pool->threads == 1 || tasks <= 1) {
@@ -150,6 +170,7 @@ void ml_pool_run(struct ml_pool *pool, int64_t tasks, ml_task_fn *fn, void *arg)
             fn(arg, task, 0);
         return;
     }
+    leave_caller_alone(pool);
     pool->fn = fn;
     pool->arg = arg;
     pool->tasks = tasks;
@@ -186,6 +207,7 @@ int ml_pool_new(struct ml_pool **out, int threads, struct ml_error *err)
         return ml_fail(err, ML_ERR_MEMORY, "out of memory for a pool of %d threads", threads);
     pool->threads = 1;
     pool->spin = threads <= processors;
+    pool->caller_cpu = -1;
     for (int i = 1; i < threads; i++) {
         struct worker *worker = &pool->workers[i];
         *worker = (struct worker){.pool = pool, .index = i};

@@ -10,12 +10,16 @@
  *       for each chunk of the shared operand (bounds its memory)
  *         pack the chunk                                  parallel over panels
  *         for each block of the private operand           parallel over blocks
- *           pack the block
- *           for each column panel, for each kc of the slice, for each row tile
- *             tile: an f32 strip of rows x nr in L1/L2
- *           finish the strip while it is hot: scale, add, bias, activation, store
+ *           for each part of k (KC, a column panel of it stays in L1)
+ *             pack the block's part
+ *             for each column panel, for each row tile
+ *               tile: sums of mr x nr in registers, added to C
+ *           finish: bias, activation
  *
- * kc and KS depend on k and the number format alone, tiles lie on a fixed grid, so neither blocks
+ * A C that cannot hold f32 sums gets them from a strip: there the block is packed for the whole
+ * slice, each strip of rows x nr adds up all parts of k in L1/L2 and is finished while it is hot.
+ *
+ * KC and KS depend on k and the number format alone, tiles lie on a fixed grid, so neither blocks
  * nor threads change any order of additions. Skinny products go to gemm_skinny.c. */
 #include "kernel/gemm.h"
 
@@ -23,11 +27,13 @@
 
 #include "kernel/gemm_parts.h"
 
-#define KC_BYTES      2048 /* of k per pass over a strip: nr columns of it are 64 KB */
-#define SLICE_BYTES   16384
-#define PRIVATE_BYTES (512 << 10) /* half of an L2 of 1 MB */
+#define PANEL_BYTES   (16 << 10)  /* of a column panel's part: half of an L1 of 32 KB */
+#define SLICE_BYTES   16384       /* of k */
+#define PRIVATE_BYTES (192 << 10) /* of a block: less than half of an L2 of 512 KB */
 #define SHARED_BYTES  (8 << 20)
 #define STRIP_TILES   16              /* row tiles in a strip */
+#define PACK_STEPS    32              /* of k at a time, where panels are cut from shared lines */
+#define PACK_TILES    8               /* panels a packing task */
 #define SERIAL_FLOPS  (4 * 64 * 1024) /* below, waking threads costs more than it gives */
 
 enum ml_unary ml_act_unary(enum ml_act act)
@@ -59,7 +65,6 @@ struct side {
     int64_t step, deep; /* strides of that dimension and of k */
     int64_t tiles;      /* panels: ceil(length / width) */
     int width;          /* mr or nr */
-    size_t panel_bytes; /* of one slice of k */
     void (*pack)(void *panel, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
                  int64_t rows, int64_t k);
 };
@@ -68,11 +73,13 @@ struct plan {
     const struct ml_gemm_kernel *kernel;
     struct side a, b;
     bool share_b;
-    int64_t kc, ks;       /* elements of k per pass and per slice */
+    bool direct;          /* sums are added up in C itself */
+    int64_t kc, ks;       /* elements of k per part and per slice */
+    int64_t own_depth;    /* of the packed block: kc where direct, else ks */
     int64_t chunk;        /* panels of the shared operand at a time */
     int64_t block_max;    /* panels of the private operand in its memory */
-    bool direct;          /* tiles may be written to C without a strip */
-    size_t shared_bytes;  /* packed chunk */
+    size_t shared_panel;  /* bytes of a shared panel: ks deep */
+    size_t own_panel;     /* bytes of a private panel: own_depth deep */
     size_t private_bytes; /* packed block and strip, per thread */
     size_t block_bytes;   /* the packed block alone */
     size_t partial_bytes; /* f32 sums between slices, for a C that cannot hold them */
@@ -88,6 +95,14 @@ struct job {
     int64_t k0, depth;    /* the slice */
     int64_t first, count; /* panels of the chunk */
     int64_t block;        /* private panels a task */
+};
+
+/* A part of the slice that a task multiplies: where it begins, how deep it is, and the panels. */
+struct part {
+    int64_t k, depth; /* of all k */
+    const char *a, *b;
+    size_t a_panel, b_panel; /* bytes from panel to panel */
+    const char *next;        /* the column panel that comes next, or NULL where it is in L2 */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -116,14 +131,43 @@ static int64_t even_part(int64_t total, int64_t most)
     return total ? round_up(ceil_div(total, ceil_div(total, most)), 16) : 16;
 }
 
-static void side_init(struct side *s, const struct ml_matrix *matrix, int64_t length, int width,
-                      size_t depth_bytes)
+static void side_init(struct side *s, const struct ml_matrix *matrix, int64_t length, int width)
 {
     s->matrix = matrix;
     s->length = length;
     s->width = width;
     s->tiles = ceil_div(length, width);
-    s->panel_bytes = align64((size_t)width * depth_bytes);
+}
+
+static size_t panel_bytes(const struct plan *p, const struct side *s, int64_t depth)
+{
+    return align64((size_t)(round_up(depth, p->kernel->kr) * s->width) * p->kernel->element);
+}
+
+/* How much of each operand is packed at a time. */
+static void plan_sizes(struct plan *p, const struct ml_gemm *g)
+{
+    const struct side *shared = p->share_b ? &p->b : &p->a, *own = p->share_b ? &p->a : &p->b;
+    const struct ml_gemm_kernel *u = p->kernel;
+    int64_t deepest = min64(p->ks, g->k);
+    p->own_depth = p->direct ? min64(p->kc, g->k) : deepest;
+    p->shared_panel = panel_bytes(p, shared, deepest);
+    p->own_panel = panel_bytes(p, own, p->own_depth);
+    int64_t most = SHARED_BYTES / (int64_t)(p->shared_panel + 1);
+    most = most < 1 ? 1 : most;
+    p->chunk = ceil_div(shared->tiles, ceil_div(shared->tiles, most));
+    p->block_max = PRIVATE_BYTES / (int64_t)(p->own_panel + 1);
+    if (p->block_max < 2)
+        p->block_max = 2;
+    if (p->share_b && !p->direct && p->block_max > STRIP_TILES)
+        p->block_max = STRIP_TILES;
+    p->block_max = min64(p->block_max, own->tiles);
+    p->block_bytes = (size_t)p->block_max * p->own_panel;
+    size_t strip = p->direct ? 1 : (size_t)min64(STRIP_TILES, p->a.tiles);
+    p->private_bytes = p->block_bytes + align64(strip * (size_t)(u->mr * u->nr) * sizeof(float));
+    bool slices = p->ks < g->k;
+    p->partial_bytes =
+        slices && !p->direct ? align64((size_t)g->m * (size_t)g->n * sizeof(float)) : 0;
 }
 
 static void plan_init(struct plan *p, const struct ml_kernels *k, const struct ml_gemm *g)
@@ -132,10 +176,9 @@ static void plan_init(struct plan *p, const struct ml_kernels *k, const struct m
         g->bf16 && ml_kernels_have_bf16(k) ? &k->gemm_bf16 : &k->gemm_f32;
     p->kernel = u;
     p->ks = even_part(g->k, SLICE_BYTES / (int64_t)u->element);
-    p->kc = even_part(min64(p->ks, g->k), KC_BYTES / (int64_t)u->element);
-    size_t depth = (size_t)round_up(min64(p->ks, g->k), u->kr) * u->element;
-    side_init(&p->a, &g->a, g->m, u->mr, depth);
-    side_init(&p->b, &g->b, g->n, u->nr, depth);
+    p->kc = even_part(min64(p->ks, g->k), PANEL_BYTES / (int64_t)u->element / u->nr);
+    side_init(&p->a, &g->a, g->m, u->mr);
+    side_init(&p->b, &g->b, g->n, u->nr);
     p->a.step = g->a.row;
     p->a.deep = g->a.col;
     p->a.pack = u->pack_a;
@@ -143,25 +186,8 @@ static void plan_init(struct plan *p, const struct ml_kernels *k, const struct m
     p->b.deep = g->b.row;
     p->b.pack = u->pack_b;
     p->share_b = g->m >= g->n;
-    const struct side *shared = p->share_b ? &p->b : &p->a, *own = p->share_b ? &p->a : &p->b;
-    int64_t most = SHARED_BYTES / (int64_t)(shared->panel_bytes + 1);
-    most = most < 1 ? 1 : most;
-    p->chunk = ceil_div(shared->tiles, ceil_div(shared->tiles, most));
-    p->block_max = PRIVATE_BYTES / (int64_t)(own->panel_bytes + 1);
-    if (p->block_max < 2)
-        p->block_max = 2;
-    if (p->share_b && p->block_max > STRIP_TILES)
-        p->block_max = STRIP_TILES;
-    p->block_max = min64(p->block_max, own->tiles);
-    p->direct = g->c_dtype == ML_F32 && (g->alpha == 1.0f || g->alpha == 0.0f) && !g->bias &&
-                g->act == ML_ACT_NONE && p->kc >= min64(p->ks, g->k);
-    p->shared_bytes = (size_t)p->chunk * shared->panel_bytes;
-    p->block_bytes = (size_t)p->block_max * own->panel_bytes;
-    size_t strip = (size_t)min64(STRIP_TILES, p->a.tiles) * (size_t)(u->mr * u->nr);
-    p->private_bytes = p->block_bytes + align64(strip * sizeof(float));
-    bool slices = p->ks < g->k;
-    p->partial_bytes =
-        slices && g->c_dtype != ML_F32 ? align64((size_t)g->m * (size_t)g->n * sizeof(float)) : 0;
+    p->direct = g->c_dtype == ML_F32 && (g->alpha == 1.0f || g->alpha == 0.0f);
+    plan_sizes(p, g);
 }
 
 size_t ml_gemm_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int threads)
@@ -173,93 +199,185 @@ size_t ml_gemm_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int 
         return ml_gemm_skinny_scratch(g, skinny, threads);
     struct plan p;
     plan_init(&p, k, g);
-    return p.shared_bytes + p.private_bytes * (size_t)threads + p.partial_bytes;
+    return (size_t)p.chunk * p.shared_panel + p.private_bytes * (size_t)threads + p.partial_bytes;
 }
 
-static void pack_panel(const struct job *j, const struct side *s, int64_t tile, char *panel)
+/* Asks for steps [k, k + depth) of elements [start, end): lines of other pages, which the processor
+ * does not foresee. */
+static void prefetch_steps(const struct side *s, int64_t start, int64_t end, int64_t k,
+                           int64_t depth)
+{
+    int64_t size = (int64_t)ml_dtype_size(s->matrix->dtype);
+    for (int64_t q = k; q < k + depth; q++) {
+        const char *line = (const char *)s->matrix->data + (start + q * s->deep) * size;
+        for (int64_t at = 0; at < (end - start) * size; at += 64)
+            __builtin_prefetch(line + at, 0, 2);
+    }
+}
+
+/* Packs [k, k + depth) of panels [first, last), each `bytes` after the one before. Where k is not
+ * adjacent, panels are cut from lines that several of them share: some steps of k are packed into
+ * all panels before the next steps, while the lines are in L1. */
+static void pack_panels(const struct side *s, int64_t first, int64_t last, int64_t k, int64_t depth,
+                        char *to, size_t bytes, size_t element)
 {
     const struct ml_matrix *x = s->matrix;
-    int64_t start = tile * s->width, rows = min64(s->width, s->length - start);
-    const char *src = (const char *)x->data +
-                      (start * s->step + j->k0 * s->deep) * (int64_t)ml_dtype_size(x->dtype);
-    s->pack(panel, src, x->dtype, s->step, s->deep, rows, j->depth);
+    int64_t size = (int64_t)ml_dtype_size(x->dtype), steps = s->deep == 1 ? depth : PACK_STEPS;
+    for (int64_t q = 0; q < depth; q += steps) {
+        if (s->step == 1 && q + steps < depth)
+            prefetch_steps(s, first * s->width, min64(last * s->width, s->length), k + q + steps,
+                           min64(steps, depth - q - steps));
+        for (int64_t t = first; t < last; t++) {
+            int64_t start = t * s->width;
+            const char *src = (const char *)x->data + (start * s->step + (k + q) * s->deep) * size;
+            s->pack(to + (size_t)(t - first) * bytes + (size_t)(q * s->width) * element, src,
+                    x->dtype, s->step, s->deep, min64(s->width, s->length - start),
+                    min64(steps, depth - q));
+        }
+    }
 }
 
 static void pack_shared_task(void *arg, int64_t task, int worker)
 {
     struct job *j = arg;
-    const struct side *s = j->plan->share_b ? &j->plan->b : &j->plan->a;
-    pack_panel(j, s, j->first + task, j->shared + (size_t)task * s->panel_bytes);
+    const struct plan *p = j->plan;
+    int64_t first = task * PACK_TILES, last = min64(first + PACK_TILES, j->count);
+    pack_panels(p->share_b ? &p->b : &p->a, j->first + first, j->first + last, j->k0, j->depth,
+                j->shared + (size_t)first * p->shared_panel, p->shared_panel, p->kernel->element);
 }
 
-/* Row tiles [i0, i1) against column panel jt, through all of the slice. */
-static void strip_run(const struct job *j, int64_t i0, int64_t i1, int64_t jt, const char *pa,
-                      const char *pb, float *strip)
+/* The tile at the edge of C: mr x nr sums in `sums`, of which rows x cols belong to c. */
+static void edge_store(float *c, int64_t ldc, const float *sums, int64_t nr, int64_t rows,
+                       int64_t cols, bool add)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t k = 0; k < cols; k++)
+            c[i * ldc + k] = add ? c[i * ldc + k] + sums[i * nr + k] : sums[i * nr + k];
+}
+
+/* Asks for the i-th of n pieces of the next column panel, which lies in L3. */
+static void prefetch_next(const struct part *part, int64_t i, int64_t n, size_t bytes)
+{
+    size_t piece = (size_t)ceil_div((int64_t)bytes, 64 * n) * 64;
+    for (size_t at = (size_t)i * piece; at < (size_t)(i + 1) * piece; at += 64)
+        __builtin_prefetch(part->next + at, 0, 2);
+}
+
+/* Row tiles [i0, i1) against column panel jt, added up in C. Panel i0 of A is part->a. */
+static void direct_run(const struct job *j, const struct part *part, int64_t i0, int64_t i1,
+                       int64_t jt, float *edge)
+{
+    const struct ml_gemm *g = j->g;
+    const struct ml_gemm_kernel *u = j->plan->kernel;
+    int64_t col = jt * u->nr, cols = min64(u->nr, g->n - col);
+    bool add = part->k > 0 || g->accumulate;
+    size_t next_bytes = (size_t)(part->depth * u->nr) * u->element;
+    const char *a = part->a;
+    for (int64_t i = i0; i < i1; i++, a += part->a_panel) {
+        if (part->next)
+            prefetch_next(part, i - i0, i1 - i0, next_bytes);
+        int64_t row = i * u->mr, rows = min64(u->mr, g->m - row);
+        float *c = (float *)g->c + row * g->c_row + col;
+        if (rows == u->mr && cols == u->nr) {
+            u->tile(part->depth, a, part->b, c, g->c_row, add);
+        } else {
+            u->tile(part->depth, a, part->b, edge, u->nr, false);
+            edge_store(c, g->c_row, edge, u->nr, rows, cols, add);
+        }
+    }
+}
+
+/* Row tiles [i0, i1) against column panel jt, through all of the slice, by way of a strip. */
+static void strip_run(const struct job *j, const struct part *part, int64_t i0, int64_t i1,
+                      int64_t jt, float *strip)
 {
     const struct plan *p = j->plan;
     const struct ml_gemm *g = j->g;
     const struct ml_gemm_kernel *u = p->kernel;
     int64_t mr = u->mr, nr = u->nr;
-    int64_t row = i0 * mr, rows = min64(i1 * mr, g->m) - row;
-    int64_t col = jt * nr, cols = min64(nr, g->n - col);
-    bool add = j->k0 > 0 || g->accumulate;
-    int64_t full = p->direct && cols == nr ? rows / mr : 0; /* tiles that go straight to C */
-    float *c = (float *)g->c + row * g->c_row + col;
-    for (int64_t i = 0; i < full; i++)
-        u->tile(j->depth, pa + (size_t)i * p->a.panel_bytes, pb, c + i * mr * g->c_row, g->c_row,
-                add);
-    if (full == i1 - i0)
-        return;
-    for (int64_t q = 0; q < j->depth; q += p->kc) {
-        int64_t depth = min64(p->kc, j->depth - q);
-        const char *a = pa + (size_t)(q * mr) * u->element;
-        const char *b = pb + (size_t)(q * nr) * u->element;
-        for (int64_t i = full; i < i1 - i0; i++)
-            u->tile(depth, a + (size_t)i * p->a.panel_bytes, b, strip + (i - full) * mr * nr, nr,
-                    q > 0);
+    int64_t row = i0 * mr, col = jt * nr;
+    for (int64_t q = 0; q < part->depth; q += p->kc) {
+        const char *a = part->a + (size_t)(q * mr) * u->element;
+        const char *b = part->b + (size_t)(q * nr) * u->element;
+        for (int64_t i = i0; i < i1; i++, a += part->a_panel)
+            u->tile(min64(p->kc, part->depth - q), a, b, strip + (i - i0) * mr * nr, nr, q > 0);
     }
     struct ml_gemm_out out = j->out;
-    bool last = j->k0 + j->depth == g->k;
-    if (!last) {
+    if (j->k0 + j->depth < g->k) { /* not the last slice */
         out.bias = NULL;
         out.act = ML_ACT_NONE;
+        out.c = j->partial;
+        out.c_row = g->n;
+        out.c_dtype = ML_F32;
     }
-    if (j->partial) {
-        out.base = j->k0 > 0 ? j->partial : NULL;
+    if (j->k0 > 0) {
+        out.base = j->partial;
         out.base_row = g->n;
-        if (!last) {
-            out.c = j->partial;
-            out.c_row = g->n;
-            out.c_dtype = ML_F32;
-        }
-    } else {
-        out.base = add ? g->c : NULL;
     }
-    ml_gemm_finish(j->kernels, &out, strip, nr, row + full * mr, rows - full * mr, col, cols);
+    ml_gemm_finish(j->kernels, &out, strip, nr, row, min64(i1 * mr, g->m) - row, col,
+                   min64(nr, g->n - col));
+}
+
+/* The panels of a part times each other: private panels [first, last) and all of the chunk. */
+static void multiply_part(const struct job *j, struct part *part, int64_t first, int64_t last,
+                          float *strip)
+{
+    const struct plan *p = j->plan;
+    void (*run)(const struct job *, const struct part *, int64_t, int64_t, int64_t, float *) =
+        p->direct ? direct_run : strip_run;
+    const char *a = part->a, *b = part->b;
+    if (p->share_b) {
+        for (int64_t t = 0; t < j->count; t++) {
+            part->b = b + (size_t)t * part->b_panel;
+            part->next = t + 1 < j->count ? part->b + part->b_panel : NULL;
+            run(j, part, first, last, j->first + t, strip);
+        }
+        return;
+    }
+    for (int64_t i = 0; i < j->count; i += STRIP_TILES) {
+        part->a = a + (size_t)i * part->a_panel;
+        for (int64_t t = first; t < last; t++) {
+            part->b = b + (size_t)(t - first) * part->b_panel;
+            run(j, part, j->first + i, j->first + min64(i + STRIP_TILES, j->count), t, strip);
+        }
+    }
+}
+
+/* Bias and activation of sums that are complete in C. */
+static void finish_direct(const struct job *j, int64_t first, int64_t last)
+{
+    const struct plan *p = j->plan;
+    const struct ml_gemm *g = j->g;
+    int64_t mr = p->a.width, nr = p->b.width;
+    int64_t i0 = p->share_b ? first : j->first, i1 = p->share_b ? last : j->first + j->count;
+    int64_t j0 = p->share_b ? j->first : first, j1 = p->share_b ? j->first + j->count : last;
+    int64_t col = j0 * nr;
+    ml_gemm_finish_rows(j->kernels, &j->out, i0 * mr, min64(i1 * mr, g->m), col,
+                        min64(j1 * nr, g->n) - col);
 }
 
 static void multiply_task(void *arg, int64_t task, int worker)
 {
     const struct job *j = arg;
     const struct plan *p = j->plan;
-    const struct side *own = p->share_b ? &p->a : &p->b;
+    const struct side *own = p->share_b ? &p->a : &p->b, *shared = p->share_b ? &p->b : &p->a;
+    size_t element = p->kernel->element;
     char *block = j->private + (size_t)worker * p->private_bytes;
     float *strip = (float *)(block + p->block_bytes);
     int64_t first = task * j->block, last = min64(first + j->block, own->tiles);
-    for (int64_t t = first; t < last; t++)
-        pack_panel(j, own, t, block + (size_t)(t - first) * own->panel_bytes);
-    if (p->share_b) {
-        for (int64_t t = 0; t < j->count; t++)
-            strip_run(j, first, last, j->first + t, block, j->shared + (size_t)t * p->b.panel_bytes,
-                      strip);
-        return;
+    for (int64_t q = 0; q < j->depth; q += p->own_depth) {
+        int64_t depth = min64(p->own_depth, j->depth - q);
+        const char *other = j->shared + (size_t)(q * shared->width) * element;
+        pack_panels(own, first, last, j->k0 + q, depth, block, p->own_panel, element);
+        struct part part = {.k = j->k0 + q, .depth = depth};
+        part.a = p->share_b ? block : other;
+        part.b = p->share_b ? other : block;
+        part.a_panel = p->share_b ? p->own_panel : p->shared_panel;
+        part.b_panel = p->share_b ? p->shared_panel : p->own_panel;
+        multiply_part(j, &part, first, last, strip);
     }
-    for (int64_t i = 0; i < j->count; i += STRIP_TILES) {
-        int64_t end = min64(i + STRIP_TILES, j->count);
-        for (int64_t t = first; t < last; t++)
-            strip_run(j, j->first + i, j->first + end, t, j->shared + (size_t)i * p->a.panel_bytes,
-                      block + (size_t)(t - first) * own->panel_bytes, strip);
-    }
+    if (p->direct && j->k0 + j->depth == j->g->k && (j->out.bias || j->out.act != ML_ACT_NONE))
+        finish_direct(j, first, last);
 }
 
 /* Panels a task: the longest thread's work, where each task costs a little extra, is least. At
@@ -314,7 +432,7 @@ void ml_gemm_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_
     struct job job = {.kernels = k, .g = g, .plan = &p, .shared = scratch};
     ml_gemm_out_init(&job.out, g);
     int threads = ml_pool_threads(pool);
-    job.private = job.shared + p.shared_bytes;
+    job.private = job.shared + (size_t)p.chunk * p.shared_panel;
     if (p.partial_bytes)
         job.partial = (float *)(job.private + p.private_bytes * (size_t)threads);
     const struct side *shared = p.share_b ? &p.b : &p.a, *own = p.share_b ? &p.a : &p.b;
@@ -323,7 +441,7 @@ void ml_gemm_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_
         job.depth = min64(p.ks, g->k - job.k0);
         for (job.first = 0; job.first < shared->tiles; job.first += p.chunk) {
             job.count = min64(p.chunk, shared->tiles - job.first);
-            ml_pool_run(pool, job.count, pack_shared_task, &job);
+            ml_pool_run(pool, ceil_div(job.count, PACK_TILES), pack_shared_task, &job);
             ml_pool_run(pool, ceil_div(own->tiles, job.block), multiply_task, &job);
         }
     }

@@ -36,3 +36,15 @@ void ml_gemm_finish(const struct ml_kernels *k, const struct ml_gemm_out *out, f
             memcpy((float *)out->c + at, sums + i * ld, (size_t)cols * sizeof(float));
     }
 }
+
+void ml_gemm_finish_rows(const struct ml_kernels *k, const struct ml_gemm_out *out, int64_t row,
+                         int64_t end, int64_t col, int64_t cols)
+{
+    for (; row < end; row++) {
+        float *c = (float *)out->c + row * out->c_row + col;
+        if (out->bias)
+            k->binary[ML_BINARY_ADD](cols, c, c, out->bias + col);
+        if (out->act != ML_ACT_NONE)
+            k->unary[ml_act_unary(out->act)](cols, c, c);
+    }
+}

@@ -23,6 +23,11 @@ void ml_gemm_out_init(struct ml_gemm_out *out, const struct ml_gemm *g);
 void ml_gemm_finish(const struct ml_kernels *k, const struct ml_gemm_out *out, float *sums,
                     int64_t ld, int64_t row, int64_t rows, int64_t col, int64_t cols);
 
+/* Bias and activation alone, on sums that stand in C (f32) already: rows [row, end), cols columns
+ * from col. */
+void ml_gemm_finish_rows(const struct ml_kernels *k, const struct ml_gemm_out *out, int64_t row,
+                         int64_t end, int64_t col, int64_t cols);
+
 /* Shapes for which packing costs more than the product. */
 enum ml_skinny {
     ML_SKINNY_NOT,
