@@ -32,7 +32,7 @@
 #define PRIVATE_BYTES (192 << 10) /* of a block: less than half of an L2 of 512 KB */
 #define SHARED_BYTES  (8 << 20)
 #define STRIP_TILES   16              /* row tiles in a strip */
-#define PACK_STEPS    32              /* of k at a time, where panels are cut from shared lines */
+#define PACK_STEPS    64              /* of k at a time, where panels are cut from shared lines */
 #define PACK_TILES    8               /* panels a packing task */
 #define SERIAL_FLOPS  (4 * 64 * 1024) /* below, waking threads costs more than it gives */
 
@@ -95,6 +95,15 @@ struct job {
     int64_t k0, depth;    /* the slice */
     int64_t first, count; /* panels of the chunk */
     int64_t block;        /* private panels a task */
+    int threads;
+};
+
+/* Memory that will be packed after this part: some of its lines are asked for with every tile. */
+struct ahead {
+    const char *row;
+    int64_t rows, stride; /* rows left, bytes from one to the next */
+    int64_t lines, line;  /* of 64 bytes in a row, and the next one */
+    int64_t each;         /* lines a tile */
 };
 
 /* A part of the slice that a task multiplies: where it begins, how deep it is, and the panels. */
@@ -103,6 +112,7 @@ struct part {
     const char *a, *b;
     size_t a_panel, b_panel; /* bytes from panel to panel */
     const char *next;        /* the column panel that comes next, or NULL where it is in L2 */
+    struct ahead ahead;
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -202,19 +212,6 @@ size_t ml_gemm_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int 
     return (size_t)p.chunk * p.shared_panel + p.private_bytes * (size_t)threads + p.partial_bytes;
 }
 
-/* Asks for steps [k, k + depth) of elements [start, end): lines of other pages, which the processor
- * does not foresee. */
-static void prefetch_steps(const struct side *s, int64_t start, int64_t end, int64_t k,
-                           int64_t depth)
-{
-    int64_t size = (int64_t)ml_dtype_size(s->matrix->dtype);
-    for (int64_t q = k; q < k + depth; q++) {
-        const char *line = (const char *)s->matrix->data + (start + q * s->deep) * size;
-        for (int64_t at = 0; at < (end - start) * size; at += 64)
-            __builtin_prefetch(line + at, 0, 2);
-    }
-}
-
 /* Packs [k, k + depth) of panels [first, last), each `bytes` after the one before. Where k is not
  * adjacent, panels are cut from lines that several of them share: some steps of k are packed into
  * all panels before the next steps, while the lines are in L1. */
@@ -224,9 +221,6 @@ static void pack_panels(const struct side *s, int64_t first, int64_t last, int64
     const struct ml_matrix *x = s->matrix;
     int64_t size = (int64_t)ml_dtype_size(x->dtype), steps = s->deep == 1 ? depth : PACK_STEPS;
     for (int64_t q = 0; q < depth; q += steps) {
-        if (s->step == 1 && q + steps < depth)
-            prefetch_steps(s, first * s->width, min64(last * s->width, s->length), k + q + steps,
-                           min64(steps, depth - q - steps));
         for (int64_t t = first; t < last; t++) {
             int64_t start = t * s->width;
             const char *src = (const char *)x->data + (start * s->step + (k + q) * s->deep) * size;
@@ -263,9 +257,49 @@ static void prefetch_next(const struct part *part, int64_t i, int64_t n, size_t 
         __builtin_prefetch(part->next + at, 0, 2);
 }
 
+static void prefetch_ahead(struct ahead *h)
+{
+    for (int64_t i = 0; i < h->each && h->rows > 0; i++) {
+        __builtin_prefetch(h->row + h->line * 64, 0, 2);
+        if (++h->line == h->lines) {
+            h->line = 0;
+            h->row += h->stride;
+            h->rows--;
+        }
+    }
+}
+
+/* What is packed after [k, k + depth) of panels [first, last): by the same task, or, as far as one
+ * can tell, by the next task of this thread. */
+static struct ahead ahead_of(const struct job *j, int64_t first, int64_t last, int64_t k,
+                             int64_t depth)
+{
+    const struct plan *p = j->plan;
+    const struct side *own = p->share_b ? &p->a : &p->b;
+    int64_t size = (int64_t)ml_dtype_size(own->matrix->dtype), end = j->k0 + j->depth;
+    int64_t tiles = (last - first) * j->count;
+    k += depth;
+    if (k >= end) {
+        k = j->k0;
+        first += j->threads * j->block;
+        last = min64(first + j->block, own->tiles);
+    }
+    if (first >= own->tiles)
+        return (struct ahead){0};
+    int64_t start = first * own->width, rows = min64(last * own->width, own->length) - start;
+    int64_t steps = min64(p->own_depth, end - k);
+    const char *from = (const char *)own->matrix->data + (start * own->step + k * own->deep) * size;
+    struct ahead h = {.row = from};
+    h.rows = own->deep == 1 ? rows : steps;
+    h.stride = (own->deep == 1 ? own->step : own->deep) * size;
+    h.lines = ceil_div((own->deep == 1 ? steps : rows) * size, 64);
+    h.each = ceil_div(h.rows * h.lines, tiles);
+    return h;
+}
+
 /* Row tiles [i0, i1) against column panel jt, added up in C. Panel i0 of A is part->a. */
-static void direct_run(const struct job *j, const struct part *part, int64_t i0, int64_t i1,
-                       int64_t jt, float *edge)
+static void direct_run(const struct job *j, struct part *part, int64_t i0, int64_t i1, int64_t jt,
+                       float *edge)
 {
     const struct ml_gemm *g = j->g;
     const struct ml_gemm_kernel *u = j->plan->kernel;
@@ -276,6 +310,7 @@ static void direct_run(const struct job *j, const struct part *part, int64_t i0,
     for (int64_t i = i0; i < i1; i++, a += part->a_panel) {
         if (part->next)
             prefetch_next(part, i - i0, i1 - i0, next_bytes);
+        prefetch_ahead(&part->ahead);
         int64_t row = i * u->mr, rows = min64(u->mr, g->m - row);
         float *c = (float *)g->c + row * g->c_row + col;
         if (rows == u->mr && cols == u->nr) {
@@ -288,8 +323,8 @@ static void direct_run(const struct job *j, const struct part *part, int64_t i0,
 }
 
 /* Row tiles [i0, i1) against column panel jt, through all of the slice, by way of a strip. */
-static void strip_run(const struct job *j, const struct part *part, int64_t i0, int64_t i1,
-                      int64_t jt, float *strip)
+static void strip_run(const struct job *j, struct part *part, int64_t i0, int64_t i1, int64_t jt,
+                      float *strip)
 {
     const struct plan *p = j->plan;
     const struct ml_gemm *g = j->g;
@@ -323,7 +358,7 @@ static void multiply_part(const struct job *j, struct part *part, int64_t first,
                           float *strip)
 {
     const struct plan *p = j->plan;
-    void (*run)(const struct job *, const struct part *, int64_t, int64_t, int64_t, float *) =
+    void (*run)(const struct job *, struct part *, int64_t, int64_t, int64_t, float *) =
         p->direct ? direct_run : strip_run;
     const char *a = part->a, *b = part->b;
     if (p->share_b) {
@@ -370,6 +405,7 @@ static void multiply_task(void *arg, int64_t task, int worker)
         const char *other = j->shared + (size_t)(q * shared->width) * element;
         pack_panels(own, first, last, j->k0 + q, depth, block, p->own_panel, element);
         struct part part = {.k = j->k0 + q, .depth = depth};
+        part.ahead = ahead_of(j, first, last, part.k, depth);
         part.a = p->share_b ? block : other;
         part.b = p->share_b ? other : block;
         part.a_panel = p->share_b ? p->own_panel : p->shared_panel;
@@ -432,6 +468,7 @@ void ml_gemm_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_
     struct job job = {.kernels = k, .g = g, .plan = &p, .shared = scratch};
     ml_gemm_out_init(&job.out, g);
     int threads = ml_pool_threads(pool);
+    job.threads = threads;
     job.private = job.shared + (size_t)p.chunk * p.shared_panel;
     if (p.partial_bytes)
         job.partial = (float *)(job.private + p.private_bytes * (size_t)threads);
