@@ -166,12 +166,12 @@ static void slot_f32_to_f16(struct slots *s)
 /* W of n floats as rows of 512 (f32), or of 1,024 from the same bytes (bf16). */
 static void slot_gemv(struct slots *s)
 {
-    s->k->gemv(s->n / 512, 512, s->p[0], s->p[1], ML_F32, 512, s->p[2]);
+    s->k->gemv(1, s->n / 512, 512, s->p[0], 0, s->p[1], ML_F32, 512, s->p[2], 0);
 }
 
 static void slot_gemv_bf16(struct slots *s)
 {
-    s->k->gemv(s->n / 512, 1024, s->p[0], s->p[1], ML_BF16, 1024, s->p[2]);
+    s->k->gemv(1, s->n / 512, 1024, s->p[0], 0, s->p[1], ML_BF16, 1024, s->p[2], 0);
 }
 
 static void slot_adamw(struct slots *s)

@@ -3,13 +3,14 @@
 
     python bench/train_torch.py                      both sides (needs torch from PyPI and build/cli/maliang)
     python bench/train_torch.py --rounds 0           PyTorch alone
+    python bench/train_torch.py --model 28m          another of the named shapes
     python bench/train_torch.py --layers 12 --width 768 --heads 12 --ffn 2048 --batch 4
 
 The model is Maliang's (src/model/text_model.c) written in plain PyTorch: RMSNorm, RMS-normed
 queries and keys, NEOX RoPE, scaled_dot_product_attention, SwiGLU, tied head, AdamW. A second peer
 is a GPT-2 as nanoGPT shapes it (LayerNorm, GELU, learned positions), which has as many weights.
 Each is tried in f32 and in bf16 (autocast), eager and compiled; every measurement is a process of
-its own. Those that come near PyTorch's best then take turns with Maliang, for some rounds.
+its own. bf16 is left out where the processor has no instructions for it: there one step takes minutes. Those that come near PyTorch's best then take turns with Maliang, for some rounds.
 
 Two measures of speed: what a step takes at best (neighbours only slow down; `maliang bench train`
 counts the same way), and tokens a second over a whole run (`maliang train`, with its data). Memory
@@ -29,6 +30,11 @@ import time
 
 SEED = 1
 SHAPE = dict(layers=6, width=384, heads=6, kv_heads=0, ffn=1024, context=256, batch=16, vocab=256)
+MODELS = {
+    "10m": SHAPE,
+    "28m": dict(layers=8, width=512, heads=8, kv_heads=0, ffn=1408, context=512, batch=8, vocab=6400),
+    "124m": dict(layers=12, width=768, heads=12, kv_heads=0, ffn=2048, context=64, batch=4, vocab=50257),
+}
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -294,12 +300,18 @@ def maliang_train(options, folder, precision, steps):
 
 # ---- the comparison ----
 
+def has_bf16():
+    with open("/proc/cpuinfo") as f:
+        return "bf16" in f.read()
+
+
 def variants_of(options):
     if options.variants:
         return options.variants.split(",")
+    precisions = ("f32", "bf16") if has_bf16() else ("f32",)
     hows = ["eager", "compile"] + (["autotune"] if options.autotune else [])
     return [f"{arch}-{precision}-{how}" for arch in ("ours", "gpt2") for how in hows
-            for precision in ("f32", "bf16")]
+            for precision in precisions]
 
 
 def say(text):
@@ -404,10 +416,15 @@ def arguments():
     p.add_argument("--autotune", action="store_true", help="try max-autotune too (slow to start)")
     p.add_argument("--json", metavar="FILE", help="write all measurements to FILE")
     p.add_argument("--child", help=argparse.SUPPRESS)
-    for name, value in SHAPE.items():
-        p.add_argument("--" + name.replace("_", "-"), type=int, default=value,
-                       help=f"(default: {value or 'as heads'})")
-    return p.parse_args()
+    p.add_argument("--model", choices=MODELS, default="10m",
+                   help="shape and batch: 10.7M (default), 28.8M with 6,400 words, a GPT-2 of 124M")
+    for name in SHAPE:
+        p.add_argument("--" + name.replace("_", "-"), type=int, help="instead of the model's")
+    options = p.parse_args()
+    for name, value in MODELS[options.model].items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
 
 
 def main():

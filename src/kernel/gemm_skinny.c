@@ -5,7 +5,7 @@
 
 #include "kernel/gemm_parts.h"
 
-#define ROWS_MAX    8 /* gemv reads a piece of B again from L2 for each row */
+#define ROWS_MAX    16
 #define ADD_MAX     4
 #define COLS_MAX    4
 #define PIECE_BYTES (128 << 10) /* of the large operand, in L2 */
@@ -143,9 +143,8 @@ static void skinny_task(void *arg, int64_t task, int worker)
     } else {
         const struct ml_matrix *x = s->kind == ML_SKINNY_ROWS ? &g->b : &g->a;
         int64_t step = s->kind == ML_SKINNY_ROWS ? x->col : x->row;
-        for (int64_t i = 0; i < s->few; i++)
-            s->kernels->gemv(n, g->k, sums + i * n, element(x, start * step), x->dtype, step,
-                             s->vectors + i * s->vector_row);
+        s->kernels->gemv(s->few, n, g->k, sums, n, element(x, start * step), x->dtype, step,
+                         s->vectors, s->vector_row);
     }
     if (s->kind != ML_SKINNY_COLS) {
         ml_gemm_finish(s->kernels, &s->out, sums, n, 0, s->few, start, n);

@@ -131,10 +131,11 @@ struct ml_kernels {
     void (*f16_to_f32)(int64_t n, float *y, const uint16_t *x);
     void (*f32_to_f16)(int64_t n, uint16_t *y, const float *x);
 
-    /* y[n] = W[n,k] x[k]: one row of a skinny product; W row-major with row
-     * stride ldw elements, of type F32, BF16 or F16. */
-    void (*gemv)(int64_t n, int64_t k, float *y, const void *w, enum ml_dtype w_type, int64_t ldw,
-                 const float *x);
+    /* y[r][i] = sum over p of W[i,p] x[r,p], r < rows, i < n, p < k: a product of few rows. Row
+     * strides ldy, ldw, ldx in elements; W of type F32, BF16 or F16 is read once for all rows. Each
+     * result is formed as if its row were alone. */
+    void (*gemv)(int64_t rows, int64_t n, int64_t k, float *y, int64_t ldy, const void *w,
+                 enum ml_dtype w_type, int64_t ldw, const float *x, int64_t ldx);
 
     void (*adamw)(int64_t n, float *w, float *m, float *v, const float *g,
                   const struct ml_adamw_step *step);

@@ -333,7 +333,7 @@ static int64_t direct_scores(const struct direct_job *job, int64_t b, int64_t r,
     part[0] = -INFINITY;
     if (n > 0) {
         struct ml_matrix keys = attention_head(a->key, b, head, key0);
-        k->gemv(n, a->features, s, keys.data, keys.dtype, keys.row, query);
+        k->gemv(1, n, a->features, s, n, keys.data, keys.dtype, keys.row, query, 0);
         attention_mask_segments(a, b, t, key0, n, s);
         part[0] = k->max(n, s) * a->scale;
         k->exp_shift(n, s, s, a->scale, part[0]);

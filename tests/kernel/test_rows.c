@@ -231,29 +231,35 @@ static void test_gemv(void **state)
     for (int v = 0; v < t.variants; v++)
         for (int round = 0; round < 300; round++) {
             int64_t n = (int64_t)ml_rng_below(&rng, 20), k = (int64_t)ml_rng_below(&rng, 150);
-            int64_t ldw = k + (int64_t)ml_rng_below(&rng, 3);
+            int64_t ldw = k + (int64_t)ml_rng_below(&rng, 3), rows = 1 + round % 9;
+            int64_t ldx = k + (int64_t)ml_rng_below(&rng, 3);
             static const enum ml_dtype types[] = {ML_F32, ML_BF16, ML_F16};
             enum ml_dtype type = types[round % 3];
             struct guarded g[5];
             size_t many = (size_t)(n * ldw);
             float *w32 = guarded_new(&g[0], many * 4, 4);
             void *w = guarded_new(&g[1], many * ml_dtype_size(type), 2 * (type != ML_F32));
-            float *x = guarded_new(&g[2], (size_t)k * 4, 12);
-            float *y = guarded_new(&g[3], (size_t)n * 4, 8);
-            float *want = guarded_new(&g[4], (size_t)n * 4, 0);
+            float *x = guarded_new(&g[2], (size_t)(rows * ldx) * 4, 12);
+            float *y = guarded_new(&g[3], (size_t)(rows * n) * 4, 8);
+            float *want = guarded_new(&g[4], (size_t)(rows * n + n) * 4, 0);
             fill_normal(&rng, w32, n * ldw, 1.0f);
-            fill_normal(&rng, x, k, 1.0f);
+            fill_normal(&rng, x, rows * ldx, 1.0f);
             if (type == ML_F32)
                 memcpy(w, w32, many * 4);
             else if (type == ML_BF16)
                 t.ref.f32_to_bf16(n * ldw, w, w32);
             else
                 t.ref.f32_to_f16(n * ldw, w, w32);
-            t.variant[v].gemv(n, k, y, w, type, ldw, x);
-            t.ref.gemv(n, k, want, w, type, ldw, x);
-            for (int64_t i = 0; i < n; i++)
-                assert_true(
-                    close_to(y[i], want[i], 0, 1.1 * SUM_ULP(k) * sizes(k, w32 + i * ldw, x)));
+            t.variant[v].gemv(rows, n, k, y, n, w, type, ldw, x, ldx);
+            t.ref.gemv(rows, n, k, want, n, w, type, ldw, x, ldx);
+            for (int64_t r = 0; r < rows; r++)
+                for (int64_t i = 0; i < n; i++)
+                    assert_true(close_to(y[r * n + i], want[r * n + i], 0,
+                                         1.1 * SUM_ULP(k) * sizes(k, w32 + i * ldw, x + r * ldx)));
+            for (int64_t r = 0; r < rows; r++) { /* alike when alone */
+                t.variant[v].gemv(1, n, k, want, n, w, type, ldw, x + r * ldx, ldx);
+                assert_memory_equal(want, y + r * n, (size_t)n * 4);
+            }
             for (int i = 0; i < 5; i++)
                 guarded_free(&g[i]);
         }

@@ -94,15 +94,16 @@ static void tile_bf16(int64_t k, const void *panel_a, const void *panel_b, float
     put(sum, c, ldc, accumulate);
 }
 
-static void gemv(int64_t n, int64_t k, float *y, const void *w, enum ml_dtype w_type, int64_t ldw,
-                 const float *x)
+static void gemv(int64_t rows, int64_t n, int64_t k, float *y, int64_t ldy, const void *w,
+                 enum ml_dtype w_type, int64_t ldw, const float *x, int64_t ldx)
 {
-    for (int64_t i = 0; i < n; i++) {
-        double sum = 0;
-        for (int64_t p = 0; p < k; p++)
-            sum += (double)load(w, w_type, i * ldw + p) * x[p];
-        y[i] = (float)sum;
-    }
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < n; i++) {
+            double sum = 0;
+            for (int64_t p = 0; p < k; p++)
+                sum += (double)load(w, w_type, i * ldw + p) * x[r * ldx + p];
+            y[r * ldy + i] = (float)sum;
+        }
 }
 
 /* 64 independent sums, so that latency does not bound it. The result is used, so that the loop

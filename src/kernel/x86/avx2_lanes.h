@@ -22,6 +22,13 @@ static inline vf v_set(float x)
     return _mm256_set1_ps(x);
 }
 
+/* x in a register: a compiler would rather load it again for each use. */
+static inline vf v_keep(vf x)
+{
+    __asm__("" : "+x"(x));
+    return x;
+}
+
 static inline vf v_load(const float *p)
 {
     return _mm256_loadu_ps(p);
@@ -237,6 +244,16 @@ static inline float v_sum(vf x)
     __m128 b = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     b = _mm_add_ps(b, _mm_movehl_ps(b, b));
     return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
+}
+
+/* The sums of four registers, each formed as v_sum forms it. */
+static inline void v_sum4(float to[4], const vf x[4])
+{
+    __m128 t[4];
+    for (int i = 0; i < 4; i++)
+        t[i] = _mm_add_ps(_mm256_castps256_ps128(x[i]), _mm256_extractf128_ps(x[i], 1));
+    _MM_TRANSPOSE4_PS(t[0], t[1], t[2], t[3]);
+    _mm_storeu_ps(to, _mm_add_ps(_mm_add_ps(t[0], t[2]), _mm_add_ps(t[1], t[3])));
 }
 
 static inline float v_top(vf x)
