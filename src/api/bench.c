@@ -154,15 +154,30 @@ struct model_bench {
     int32_t *tokens, *positions, *targets;
 };
 
-static int make_model(struct model_bench *m, struct ml_error *err)
+/* Random weights in bf16: what ml_params_randomize gives in f32. */
+static void randomize_bf16(const struct ml_params *params)
+{
+    struct ml_rng rng;
+    ml_rng_init(&rng, 1, 0);
+    for (int i = 0; i < params->count; i++) {
+        const struct ml_param *p = params->items[i];
+        for (int64_t k = 0; k < ml_param_count(p); k++)
+            ((ml_bf16 *)p->data)[k] = ml_f32_to_bf16(
+                p->init == ML_INIT_NORMAL ? p->init_std * ml_rng_normal(&rng) : 1.0f);
+    }
+}
+
+static int make_model(struct model_bench *m, enum ml_dtype type, struct ml_error *err)
 {
     struct ml_text_config config = shape_of(m->b->request);
     ml_arena_init(&m->arena, 1 << 20);
     int status = ml_text_model_init(&m->model, &config, &m->arena, err);
     if (status == 0)
-        status = ml_params_allocate(&m->model.params, ML_F32, err);
-    if (status == 0)
+        status = ml_params_allocate(&m->model.params, type, err);
+    if (status == 0 && type == ML_F32)
         ml_params_randomize(&m->model.params, 1);
+    else if (status == 0)
+        randomize_bf16(&m->model.params);
     return status;
 }
 
@@ -233,7 +248,7 @@ static int bench_train(struct bench *b)
 {
     struct model_bench m = {.b = b};
     int64_t batch = b->request->batch ? b->request->batch : 16;
-    int status = make_model(&m, b->err);
+    int status = make_model(&m, ML_F32, b->err);
     if (status == 0)
         status = make_step(&m, batch, b->err);
     double seconds = status == 0 ? best_time(b, b->seconds, call_step, &m) : NAN;
@@ -300,7 +315,9 @@ static int bench_generate(struct bench *b)
 {
     struct model_bench m = {.b = b};
     int64_t batch = b->request->batch ? b->request->batch : 1;
-    int status = make_model(&m, b->err);
+    const char *precision = b->request->precision;
+    bool bf16 = precision && strcmp(precision, "bf16") == 0; /* of the weights */
+    int status = make_model(&m, bf16 ? ML_BF16 : ML_F32, b->err);
     if (status == 0)
         status = make_decoder(&m, batch, b->err);
     double seconds = status == 0 ? best_time(b, b->seconds, call_run, &m) : NAN;
@@ -308,9 +325,10 @@ static int bench_generate(struct bench *b)
         struct ml_plan_stats stats;
         char name[96];
         ml_plan_get_stats(m.plan, &stats);
-        double weights = 4.0 * (double)ml_params_count(&m.model.params);
-        snprintf(name, sizeof name, "generate %.1fM batch %lld f32", weights / 4e6,
-                 (long long)batch);
+        double count = (double)ml_params_count(&m.model.params);
+        double weights = (bf16 ? 2.0 : 4.0) * count;
+        snprintf(name, sizeof name, "generate %.1fM batch %lld %s", count / 1e6, (long long)batch,
+                 bf16 ? "bf16" : "f32");
         struct ml_bench_row row = {.value = (double)batch / seconds,
                                    .unit = "tokens/s",
                                    .peak_share = (double)stats.flops / seconds / b->peak[0],
