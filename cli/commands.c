@@ -27,6 +27,11 @@ static const struct option global[] = {
      0,
      "ref|avx2|avx512|avx512-bf16",
      {"use at most this instruction set", "最多使用这一指令集"}},
+    {"device",
+     0,
+     "cpu|cuda|auto",
+     {"compute on the processor (default), an NVIDIA GPU, or a GPU where there is one",
+      "在处理器（默认）、NVIDIA GPU 上计算，或有 GPU 时用 GPU"}},
     {"help", 'h', NULL, {"show this help", "显示帮助"}},
     END,
 };

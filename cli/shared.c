@@ -13,7 +13,8 @@ int open_engine(struct cli *cli, struct ml_engine **out, struct ml_error *err)
 {
     int64_t threads = 0;
     int status = cli_integer(cli, "threads", 1, 1024, &threads, err);
-    struct ml_engine_options options = {.threads = (int)threads, .isa = cli_text(cli, "isa")};
+    struct ml_engine_options options = {
+        .threads = (int)threads, .isa = cli_text(cli, "isa"), .device = cli_text(cli, "device")};
     return status == 0 ? ml_engine_open(out, &options, err) : status;
 }
 

@@ -1,5 +1,5 @@
-/* The engine: the processor's kernels and a pool of threads. One engine serves one call at a time;
- * several engines may live side by side. */
+/* The engine: the processor's kernels and a pool of threads, and a GPU where one is asked for. One
+ * engine serves one call at a time; several engines may live side by side. */
 #ifndef MALIANG_ENGINE_H
 #define MALIANG_ENGINE_H
 
@@ -15,6 +15,8 @@ struct ml_engine_options {
     int threads;     /* 0: all processors that this process may use */
     const char *isa; /* at most this instruction set: "ref", "avx2", "avx512", "avx512-bf16"; NULL:
                         the best of this processor */
+    const char *device; /* "cpu"; "cuda": an NVIDIA GPU beside it, an error where there is none;
+                           "auto": one where there is one; NULL: "cpu" */
 };
 
 /* options may be NULL. Close with ml_engine_close, which accepts NULL. */
@@ -22,6 +24,8 @@ int ml_engine_open(struct ml_engine **out, const struct ml_engine_options *optio
                    struct ml_error *err);
 void ml_engine_close(struct ml_engine *engine);
 int ml_engine_threads(const struct ml_engine *engine);
+/* What computes: "cpu" or "cuda". */
+const char *ml_engine_device(const struct ml_engine *engine);
 
 /* "0.1.0" */
 const char *ml_version(void);

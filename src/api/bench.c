@@ -230,6 +230,8 @@ static int make_step(struct model_bench *m, int64_t batch, struct ml_error *err)
         leaves[i] = ml_use(&m->graph, params->items[i]);
     ml_grad(&m->graph, loss, leaves, params->count, m->grads);
     status = ml_plan_new(&m->plan, &m->graph, m->grads, params->count, m->b->device, err);
+    if (status == 0)
+        ml_plan_keep_outputs(m->plan, true);
     struct ml_optim_options options = {.kind = ML_OPTIM_ADAMW};
     return status == 0 ? ml_optim_new(&m->optim, params, &options, m->b->device, err) : status;
 }
@@ -239,9 +241,11 @@ static int call_step(void *arg)
     struct model_bench *m = arg;
     int status = ml_run(m->plan, 1, m->b->err);
     for (int i = 0; i < m->model.params.count; i++)
-        m->grad_data[i] = m->grads[i]->data;
+        m->grad_data[i] = ml_plan_numbers(m->plan, m->grads[i]);
     struct ml_optim_rates rates = {.lr = 1e-4f, .matrix_lr = 1e-4f, .grad_scale = 1};
-    return status == 0 ? ml_optim_step(m->optim, m->grad_data, &rates, m->b->err) : status;
+    if (status == 0)
+        status = ml_optim_step(m->optim, m->grad_data, &rates, m->b->err);
+    return status == 0 ? ml_device_wait(m->b->device, m->b->err) : status;
 }
 
 static int bench_train(struct bench *b)
@@ -351,14 +355,18 @@ int ml_engine_bench(struct ml_engine *engine, const struct ml_bench_request *req
     const char *precision = request->precision ? request->precision : "auto";
     b.seconds = request->seconds > 0 ? request->seconds : 10;
     if (strcmp(precision, "auto") == 0)
-        b.bf16 = ml_kernels_have_bf16(k);
+        b.bf16 = ml_device_has_bf16(engine->device);
     else if (strcmp(precision, "bf16") == 0)
         b.bf16 = true;
     else if (strcmp(precision, "f32") != 0)
         return ml_fail(err, ML_ERR_ARG, "there is no precision \"%s\"; known: auto, f32, bf16",
                        precision);
+    bool remote = engine->device->accelerator != NULL; /* whose peak nobody measured */
+    if (remote && strcmp(request->what, "kernels") == 0)
+        return ml_fail(err, ML_ERR_UNSUPPORTED,
+                       "bench kernels measures the processor: leave --device out");
     for (int bf16 = 0; bf16 < 2; bf16++)
-        b.peak[bf16] = ml_peak_flops(k, bf16, engine->device->pool);
+        b.peak[bf16] = remote ? NAN : ml_peak_flops(k, bf16, engine->device->pool);
     int status;
     if (strcmp(request->what, "kernels") == 0)
         status = bench_kernels(&b);

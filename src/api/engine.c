@@ -5,6 +5,7 @@
 #include "api_impl.h"
 #include "base/fail.h"
 #include "base/words.h"
+#include "cuda/cuda.h"
 #include "maliang_config.h"
 
 const char *ml_version(void)
@@ -36,6 +37,25 @@ static int parse_isa(const char *name, enum ml_isa *out, struct ml_error *err)
                    name, nearest ? ", did you mean " : "", nearest ? nearest : "");
 }
 
+static int attach(struct ml_device *device, const char *name, struct ml_error *err)
+{
+    struct ml_error none = {0};
+    if (!name || strcmp(name, "cpu") == 0)
+        return 0;
+    if (strcmp(name, "cuda") == 0)
+        return ml_cuda_attach(device, err);
+    if (strcmp(name, "auto") == 0) {
+        ml_cuda_attach(device, &none); /* that there is none is an answer too */
+        return 0;
+    }
+    return ml_fail(err, ML_ERR_ARG, "there is no device \"%s\"; known: cpu, cuda, auto", name);
+}
+
+const char *ml_engine_device(const struct ml_engine *engine)
+{
+    return ml_device_name(engine->device);
+}
+
 int ml_engine_open(struct ml_engine **out, const struct ml_engine_options *options,
                    struct ml_error *err)
 {
@@ -47,7 +67,10 @@ int ml_engine_open(struct ml_engine **out, const struct ml_engine_options *optio
     if (!engine)
         return ml_fail(err, ML_ERR_MEMORY, "out of memory for an engine");
     status = ml_device_new(&engine->device, options ? options->threads : 0, limit, err);
+    if (status == 0)
+        status = attach(engine->device, options ? options->device : NULL, err);
     if (status != 0) {
+        ml_device_free(engine->device);
         ml_mem_free(engine);
         return status;
     }

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/progress.h"
 #include "generate/text_stream.h"
+#include "tensor/mirror.h"
 #include "tensor/ops.h"
 #include "tensor/plan.h"
 
@@ -169,13 +170,19 @@ static int read_prompt(struct ml_text_writer *w, const int32_t *tokens, int from
     return 0;
 }
 
-static void copy_rows(struct ml_text_writer *w, int tokens)
+static int copy_rows(struct ml_text_writer *w, int tokens, struct ml_error *err)
 {
     size_t row = (size_t)w->capacity * token_floats(w);
-    for (int i = 0; i < 2 * w->model->config.layers; i++)
+    for (int i = 0; i < 2 * w->model->config.layers && w->rows > 1; i++) {
+        int status = ml_mirror_fetch(w->device, w->memory[i], err);
+        if (status != 0)
+            return status;
         for (int r = 1; r < w->rows; r++)
             memcpy(w->memory[i] + (size_t)r * row, w->memory[i],
                    (size_t)tokens * token_floats(w) * sizeof(float));
+        ml_mirror_host_changed(w->device, w->memory[i]);
+    }
+    return 0;
 }
 
 /* ---- one job ---- */
@@ -403,8 +410,9 @@ int ml_text_writer_run(struct ml_text_writer *w, const struct ml_text_job *job,
     }
     double read = ml_time();
     if (status == 0) {
-        copy_rows(w, job->prompt_count - 1);
-        status = write_samples(&work, err);
+        status = copy_rows(w, job->prompt_count - 1, err);
+        if (status == 0)
+            status = write_samples(&work, err);
     }
     result.prompt_seconds = read - start;
     result.seconds = ml_time() - read;

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "nn/optim_impl.h"
+#include "tensor/mirror.h"
 
 static bool by_muon(const struct ml_optim *optim, const struct ml_param *param)
 {
@@ -75,6 +76,32 @@ static int check_params(const struct ml_params *params, struct ml_error *err)
     return 0;
 }
 
+/* Parameters and state stay on the device from the first step on. */
+static int hold_memory(struct ml_optim *optim, struct ml_error *err)
+{
+    int status = 0;
+    for (int i = 0; i < optim->params->count && status == 0; i++) {
+        const struct ml_param *param = optim->params->items[i];
+        struct ml_optim_slot *slot = &optim->slots[i];
+        float *all[4] = {param->data, slot->m, slot->v, slot->momentum};
+        for (; optim->held < 4 * (i + 1) && status == 0; optim->held += status == 0)
+            if (all[optim->held % 4])
+                status = ml_mirror_hold(optim->device, all[optim->held % 4],
+                                        (size_t)ml_param_count(param) * sizeof(float), err);
+    }
+    return status;
+}
+
+static void drop_memory(struct ml_optim *optim)
+{
+    for (int at = 0; at < optim->held; at++) {
+        struct ml_optim_slot *slot = &optim->slots[at / 4];
+        float *all[4] = {optim->params->items[at / 4]->data, slot->m, slot->v, slot->momentum};
+        if (all[at % 4])
+            ml_mirror_drop(optim->device, all[at % 4]);
+    }
+}
+
 int ml_optim_new(struct ml_optim **out, struct ml_params *params,
                  const struct ml_optim_options *options, struct ml_device *device,
                  struct ml_error *err)
@@ -98,6 +125,8 @@ int ml_optim_new(struct ml_optim **out, struct ml_params *params,
     status = add_state(optim, err);
     if (status == 0)
         status = cut_tasks(optim, err);
+    if (status == 0)
+        status = hold_memory(optim, err);
     if (status == 0 && o->kind == ML_OPTIM_MUON)
         status = ml_muon_new(optim, err);
     if (status < 0) {
@@ -112,7 +141,8 @@ void ml_optim_free(struct ml_optim *optim)
 {
     if (!optim)
         return;
-    ml_muon_free(optim->muon);
+    ml_muon_free(optim);
+    drop_memory(optim);
     ml_arena_clear(&optim->arena);
     ml_mem_free(optim);
 }
@@ -134,6 +164,41 @@ static void adamw_task(void *arg, int64_t task, int worker)
         step.weight_decay = 0;
     run->optim->device->kernels.adamw(t->count, (float *)param->data + t->begin, slot->m + t->begin,
                                       slot->v + t->begin, run->grads[t->param] + t->begin, &step);
+}
+
+/* The same on an accelerator; gradients lie there already. */
+static int adamw_remote(struct ml_optim *optim, int i, const float *grad,
+                        const struct ml_adamw_step *all, struct ml_error *err)
+{
+    struct ml_device *device = optim->device;
+    const struct ml_param *param = optim->params->items[i];
+    const struct ml_optim_slot *slot = &optim->slots[i];
+    struct ml_adamw_step step = *all;
+    float *host[3] = {param->data, slot->m, slot->v};
+    void *memory[3];
+    if (param->kind == ML_PARAM_VECTOR)
+        step.weight_decay = 0;
+    for (int k = 0; k < 3; k++) {
+        int status = ml_mirror_use(device, host[k], &memory[k], err);
+        if (status != 0)
+            return status;
+    }
+    int status = device->accelerator->adamw(device->state, ml_param_count(param), memory[0],
+                                            memory[1], memory[2], grad, &step, err);
+    for (int k = 0; k < 3 && status == 0; k++)
+        ml_mirror_remote_changed(device, host[k]);
+    return status;
+}
+
+static int adamw_all(struct ml_optim *optim, struct adamw_run *run, struct ml_error *err)
+{
+    int status = 0;
+    if (!optim->device->accelerator)
+        ml_pool_run(optim->device->pool, optim->task_count, adamw_task, run);
+    for (int i = 0; optim->device->accelerator && i < optim->params->count && status == 0; i++)
+        if (optim->slots[i].m)
+            status = adamw_remote(optim, i, run->grads[i], &run->step, err);
+    return status;
 }
 
 int ml_optim_step(struct ml_optim *optim, const float *const *grads,
@@ -160,7 +225,8 @@ int ml_optim_step(struct ml_optim *optim, const float *const *grads,
             if (status < 0)
                 return status;
         }
-    ml_pool_run(optim->device->pool, optim->task_count, adamw_task, &run);
-    optim->steps++;
-    return 0;
+    int status = adamw_all(optim, &run, err);
+    if (status == 0)
+        optim->steps++;
+    return status;
 }

@@ -13,12 +13,14 @@ struct ml_ema {
     struct ml_params *params;
     struct ml_device *device;
     struct ml_arena arena;
+    int held; /* averages with a mirror */
 };
 
 /* Starts as a copy of the parameters (f32). decay in (0, 1). */
 int ml_ema_new(struct ml_ema **out, struct ml_params *params, double decay,
                struct ml_device *device, struct ml_error *err);
 void ml_ema_free(struct ml_ema *ema);
-void ml_ema_update(struct ml_ema *ema); /* after each optimiser step */
+/* After each optimiser step. With an accelerator the averages change there (tensor/mirror.h). */
+int ml_ema_update(struct ml_ema *ema, struct ml_error *err);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "base/fail.h"
+
 #define PIECE 65536 /* elements a task: fixed, so that sums do not depend on threads */
 #define ROUND 256   /* pieces whose sums are kept at a time */
 #define BLOCK 512   /* elements added in f32 before f64 takes over */
@@ -30,9 +32,26 @@ static void square_task(void *arg, int64_t task, int worker)
     run->partial[task] = sum;
 }
 
-double ml_grads_norm(const struct ml_params *params, const float *const *grads,
-                     struct ml_device *device)
+static int norm_remote(double *out, const struct ml_params *params, const float *const *grads,
+                       struct ml_device *device, struct ml_error *err)
 {
+    int64_t *n = ml_mem_calloc((size_t)params->count + 1, sizeof *n);
+    if (!n)
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory for the norm of the gradients");
+    for (int i = 0; i < params->count; i++)
+        n[i] = ml_param_count(params->items[i]);
+    double sum = 0;
+    int status = device->accelerator->square_sum(device->state, params->count, grads, n, &sum, err);
+    ml_mem_free(n);
+    *out = sqrt(sum);
+    return status;
+}
+
+int ml_grads_norm(double *out, const struct ml_params *params, const float *const *grads,
+                  struct ml_device *device, struct ml_error *err)
+{
+    if (device->accelerator)
+        return norm_remote(out, params, grads, device, err);
     struct grads_run run = {.k = &device->kernels};
     double sum = 0;
     for (int i = 0; i < params->count; i++) {
@@ -46,7 +65,8 @@ double ml_grads_norm(const struct ml_params *params, const float *const *grads,
                 sum += run.partial[t];
         }
     }
-    return sqrt(sum);
+    *out = sqrt(sum);
+    return 0;
 }
 
 static void accumulate_task(void *arg, int64_t task, int worker)
@@ -60,10 +80,17 @@ static void accumulate_task(void *arg, int64_t task, int worker)
         run->k->axpy(n, run->to + begin, run->weight, run->from + begin);
 }
 
-void ml_grads_accumulate(const struct ml_params *params, float *const *sum,
-                         const float *const *grads, float weight, bool first,
-                         struct ml_device *device)
+int ml_grads_accumulate(const struct ml_params *params, float *const *sum,
+                        const float *const *grads, float weight, bool first,
+                        struct ml_device *device, struct ml_error *err)
 {
+    const struct ml_accelerator *a = device->accelerator;
+    int status = 0;
+    for (int i = 0; a && i < params->count && status == 0; i++)
+        status = a->mix(device->state, ml_param_count(params->items[i]), sum[i], weight, grads[i],
+                        first ? 0.0f : 1.0f, err);
+    if (a)
+        return status;
     struct grads_run run = {.k = &device->kernels, .weight = weight, .first = first};
     for (int i = 0; i < params->count; i++) {
         run.from = grads[i];
@@ -71,4 +98,5 @@ void ml_grads_accumulate(const struct ml_params *params, float *const *sum,
         run.count = ml_param_count(params->items[i]);
         ml_pool_run(device->pool, (run.count + PIECE - 1) / PIECE, accumulate_task, &run);
     }
+    return 0;
 }

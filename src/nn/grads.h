@@ -6,13 +6,14 @@
 #include "tensor/device.h"
 
 /* The l2 norm over all gradients, grads[i] being params->items[i]'s. Summed in f64 in a fixed
- * order. Not finite when any gradient is not. */
-double ml_grads_norm(const struct ml_params *params, const float *const *grads,
-                     struct ml_device *device);
+ * order. Not finite when any gradient is not. All gradients and sums lie where the device computes
+ * (ml_plan_numbers). */
+int ml_grads_norm(double *out, const struct ml_params *params, const float *const *grads,
+                  struct ml_device *device, struct ml_error *err);
 
 /* sum[i] = weight * grads[i] (first) or sum[i] += weight * grads[i]. */
-void ml_grads_accumulate(const struct ml_params *params, float *const *sum,
-                         const float *const *grads, float weight, bool first,
-                         struct ml_device *device);
+int ml_grads_accumulate(const struct ml_params *params, float *const *sum,
+                        const float *const *grads, float weight, bool first,
+                        struct ml_device *device, struct ml_error *err);
 
 #endif

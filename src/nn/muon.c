@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "nn/optim_impl.h"
+#include "tensor/mirror.h"
 #include "tensor/ops.h"
 #include "tensor/plan.h"
 
@@ -19,6 +20,7 @@ struct newton_schulz {
     struct ml_graph *graph;  /* kept: the plan points into it */
     struct ml_tensor *x, *y; /* input (leaf) and result, [min, max] */
     struct ml_plan *plan;
+    bool held; /* x has a mirror */
 };
 
 struct ml_muon {
@@ -49,7 +51,8 @@ static int plan_shape(struct ml_optim *optim, struct newton_schulz *s, struct ml
                        (long long)s->rows, (long long)s->cols);
     struct ml_graph *g = s->graph;
     ml_graph_init(g, &optim->arena);
-    s->x = ml_leaf(g, "muon.x", ML_F32, 2, dims, input);
+    /* As a parameter is: an accelerator writes it where it is and does not ask the host. */
+    s->x = ml_leaf_param(g, "muon.x", ML_F32, 2, dims, input);
     struct ml_tensor *x = ml_cast(g, s->x, optim->options.bf16 ? ML_BF16 : ML_F32);
     for (int i = 0; i < optim->options.iterations; i++) {
         struct ml_tensor *a = ml_matmul(g, x, x, false, true);
@@ -58,7 +61,13 @@ static int plan_shape(struct ml_optim *optim, struct newton_schulz *s, struct ml
         x = ml_add(g, ml_affine(g, x, quintic[0], 0), ml_matmul(g, b, x, false, false));
     }
     s->y = ml_cast(g, x, ML_F32);
-    return ml_plan_new(&s->plan, g, &s->y, 1, optim->device, err);
+    int status = ml_plan_new(&s->plan, g, &s->y, 1, optim->device, err);
+    if (status == 0)
+        ml_plan_keep_outputs(s->plan, true);
+    if (status == 0)
+        status = ml_mirror_hold(optim->device, input, ml_bytes(s->x), err);
+    s->held = status == 0;
+    return status;
 }
 
 static int shape_index(struct ml_optim *optim, int64_t rows, int64_t cols, struct ml_error *err)
@@ -71,8 +80,9 @@ static int shape_index(struct ml_optim *optim, int64_t rows, int64_t cols, struc
     s->rows = rows;
     s->cols = cols;
     s->tall = rows > cols;
+    muon->count++;
     int status = plan_shape(optim, s, err);
-    return status < 0 ? status : muon->count++;
+    return status < 0 ? status : muon->count - 1;
 }
 
 int ml_muon_new(struct ml_optim *optim, struct ml_error *err)
@@ -102,12 +112,14 @@ int ml_muon_new(struct ml_optim *optim, struct ml_error *err)
     return muon->partial ? 0 : ml_fail(err, ML_ERR_MEMORY, "no memory for Muon");
 }
 
-void ml_muon_free(struct ml_muon *muon)
+void ml_muon_free(struct ml_optim *optim)
 {
-    if (!muon)
-        return;
-    for (int i = 0; i < muon->count; i++)
+    struct ml_muon *muon = optim->muon;
+    for (int i = 0; muon && i < muon->count; i++) {
         ml_plan_free(muon->shapes[i].plan);
+        if (muon->shapes[i].held)
+            ml_mirror_drop(optim->device, muon->shapes[i].x->data);
+    }
 }
 
 struct muon_run {
@@ -177,6 +189,37 @@ static float step_scale(const struct ml_optim *optim, const struct newton_schulz
     return (float)(0.2 * sqrt(rows > cols ? rows : cols));
 }
 
+/* The whole step on an accelerator. */
+static int step_remote(struct ml_optim *optim, const struct muon_run *run, struct ml_error *err)
+{
+    struct ml_device *device = optim->device;
+    const struct newton_schulz *s = run->s;
+    void *host[3] = {run->momentum, run->weight, s->x->data}, *memory[3];
+    for (int i = 0; i < 3; i++) {
+        int status = ml_mirror_use(device, host[i], &memory[i], err);
+        if (status != 0)
+            return status;
+    }
+    struct ml_muon_step step = {.rows = s->rows,
+                                .cols = s->cols,
+                                .tall = s->tall,
+                                .momentum = memory[0],
+                                .weight = memory[1],
+                                .x = memory[2],
+                                .grad = run->grad,
+                                .mu = run->mu,
+                                .grad_scale = run->grad_scale,
+                                .keep = run->keep,
+                                .step = run->step};
+    int status = device->accelerator->muon_begin(device->state, &step, err);
+    for (int i = 0; i < 3 && status == 0; i++)
+        ml_mirror_remote_changed(device, host[i]);
+    if (status == 0)
+        status = ml_run(s->plan, 0, err);
+    step.y = ml_plan_numbers(s->plan, s->y);
+    return status == 0 ? device->accelerator->muon_end(device->state, &step, err) : status;
+}
+
 int ml_muon_step(struct ml_optim *optim, int param, const float *grad,
                  const struct ml_optim_rates *rates, struct ml_error *err)
 {
@@ -193,6 +236,8 @@ int ml_muon_step(struct ml_optim *optim, int param, const float *grad,
         .keep = 1.0f - rates->matrix_lr * optim->options.weight_decay,
         .step = rates->matrix_lr * step_scale(optim, s),
     };
+    if (optim->device->accelerator)
+        return step_remote(optim, &run, err);
     int64_t tasks = (s->rows + ROWS_A_TASK - 1) / ROWS_A_TASK;
     ml_pool_run(pool, tasks, momentum_task, &run);
     double sum = 0;

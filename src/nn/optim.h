@@ -44,6 +44,7 @@ struct ml_optim {
     struct ml_optim_slot *slots; /* one a parameter */
     struct ml_optim_task *tasks; /* AdamW in parallel pieces */
     int task_count;
+    int held;             /* device mirrors that were taken (tensor/mirror.h) */
     struct ml_muon *muon; /* NULL for AdamW alone */
 };
 
@@ -59,7 +60,9 @@ struct ml_optim_rates {
     float grad_scale; /* on every gradient first: clipping and accumulation in one factor */
 };
 
-/* One step with grads[i] the gradient of params->items[i]. Equal for any number of threads. */
+/* One step with grads[i] the gradient of params->items[i], where the device computes
+ * (ml_plan_numbers). Equal for any number of threads. With an accelerator parameters and state
+ * change there: ml_mirror_fetch before the host reads them. */
 int ml_optim_step(struct ml_optim *optim, const float *const *grads,
                   const struct ml_optim_rates *rates, struct ml_error *err);
 

@@ -19,7 +19,7 @@ struct ml_optim_task {
 
 /* Muon's planned Newton-Schulz iterations, one a distinct shape. */
 int ml_muon_new(struct ml_optim *optim, struct ml_error *err);
-void ml_muon_free(struct ml_muon *muon);
+void ml_muon_free(struct ml_optim *optim);
 bool ml_muon_takes(const struct ml_param *param);
 int ml_muon_step(struct ml_optim *optim, int param, const float *grad,
                  const struct ml_optim_rates *rates, struct ml_error *err);

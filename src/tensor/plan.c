@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "base/progress.h"
 #include "tensor/op.h"
+#include "tensor/remote.h"
 
 /* A stretch of the arena that is in use during steps [birth, death]. */
 struct span {
@@ -28,6 +29,8 @@ struct ml_plan {
     char *memory;
     char *scratch;
     struct ml_plan_stats stats;
+    struct ml_remote *remote; /* NULL: all runs on the processor */
+    bool keep_outputs;
     bool timing;
     double seconds[ML_OP_COUNT];
 };
@@ -36,6 +39,7 @@ void ml_plan_free(struct ml_plan *plan)
 {
     if (!plan)
         return;
+    ml_remote_free(plan->remote);
     ml_mem_free(plan->steps);
     ml_mem_free(plan->data_span);
     ml_mem_free(plan->aux_span);
@@ -282,6 +286,20 @@ int ml_plan_new(struct ml_plan **out, struct ml_graph *g, struct ml_tensor *cons
     plan->graph = g;
     plan->device = device;
     int status = build(plan, outputs, n, err);
+    if (status == 0 && device->accelerator)
+        status = ml_remote_new(&plan->remote,
+                               &(struct ml_remote_plan){.device = device,
+                                                        .steps = plan->steps,
+                                                        .count = plan->count,
+                                                        .outputs = outputs,
+                                                        .output_count = n,
+                                                        .memory = plan->memory,
+                                                        .memory_bytes = plan->stats.arena_bytes,
+                                                        .scratch = plan->scratch,
+                                                        .seconds = plan->seconds},
+                               err);
+    if (status == 0 && plan->remote)
+        ml_remote_refused(plan->remote, &plan->stats.refused_steps, &plan->stats.refused_bytes);
     if (status != 0) {
         ml_plan_free(plan);
         return status;
@@ -290,8 +308,25 @@ int ml_plan_new(struct ml_plan **out, struct ml_graph *g, struct ml_tensor *cons
     return 0;
 }
 
+void ml_plan_keep_outputs(struct ml_plan *plan, bool keep)
+{
+    plan->keep_outputs = keep;
+}
+
+int ml_plan_fetch(struct ml_plan *plan, const struct ml_tensor *output, struct ml_error *err)
+{
+    return plan->remote ? ml_remote_fetch(plan->remote, output, err) : 0;
+}
+
+void *ml_plan_numbers(const struct ml_plan *plan, const struct ml_tensor *output)
+{
+    return plan->remote ? output->remote : output->data;
+}
+
 int ml_run(struct ml_plan *plan, uint64_t seed, struct ml_error *err)
 {
+    if (plan->remote)
+        return ml_remote_run(plan->remote, seed, !plan->keep_outputs, plan->timing, err);
     struct ml_error failure = {0};
     struct ml_run run = {
         .k = &plan->device->kernels,

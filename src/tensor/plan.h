@@ -15,8 +15,15 @@ int ml_plan_new(struct ml_plan **out, struct ml_graph *g, struct ml_tensor *cons
                 struct ml_device *device, struct ml_error *err);
 void ml_plan_free(struct ml_plan *plan);
 
-/* Computes all nodes once. seed feeds dropout. 0, or the first error a node met. */
+/* Computes all nodes once. seed feeds dropout. 0, or the first error a node met. Afterwards the
+ * outputs can be read at their `data`, wherever they were computed. */
 int ml_run(struct ml_plan *plan, uint64_t seed, struct ml_error *err);
+
+/* Outputs stay where they were computed: no copies, no waiting. ml_plan_fetch brings one to the
+ * host (and waits, and says what an op met), ml_plan_numbers is where the device has it. */
+void ml_plan_keep_outputs(struct ml_plan *plan, bool keep);
+int ml_plan_fetch(struct ml_plan *plan, const struct ml_tensor *output, struct ml_error *err);
+void *ml_plan_numbers(const struct ml_plan *plan, const struct ml_tensor *output);
 
 struct ml_plan_stats {
     int nodes;
@@ -24,6 +31,8 @@ struct ml_plan_stats {
     size_t arena_bytes; /* planned memory without leaves */
     size_t live_bytes;  /* sum of live tensors at the worst moment: the lower bound */
     size_t scratch_bytes;
+    int refused_steps;     /* that an accelerator leaves to the processor... */
+    int64_t refused_bytes; /* ...and what is copied for them in one run */
 };
 void ml_plan_get_stats(const struct ml_plan *plan, struct ml_plan_stats *out);
 

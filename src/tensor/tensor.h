@@ -34,8 +34,10 @@ struct ml_tensor {
     int id;    /* position in the graph */
     int block; /* recompute block it was built in, 0 for none */
     const char *name;
-    void *data; /* leaf: set by its owner; others: set by the plan */
-    float *aux; /* what the forward keeps for the backward (row statistics), set by the plan */
+    void *data;   /* leaf: set by its owner; others: set by the plan */
+    float *aux;   /* what the forward keeps for the backward (row statistics), set by the plan */
+    void *remote; /* data and aux on an accelerator, set by its plan when running */
+    float *remote_aux;
     struct ml_tensor *grad; /* scratch of ml_grad */
     int64_t aux_count;      /* floats, set by the op's shape rule */
 };

@@ -13,6 +13,7 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "format/safetensors.h"
+#include "tensor/mirror.h"
 #include "train/train_impl.h"
 
 #define STATE_NOTE "maliang.training"
@@ -48,7 +49,8 @@ static void add_weights(struct tensors *list, struct trainer *t, bool measured)
     }
 }
 
-/* Free items with ml_mem_free. All is f32 (which zero is for source and storage). */
+/* Free items with ml_mem_free. All is f32 (which zero is for source and storage), and the host's
+ * side is current. */
 static int list_tensors(struct trainer *t, bool best, struct tensors *out, struct ml_error *err)
 {
     int most = t->model.params.count + t->optim->state.count + (t->ema ? t->ema->state.count : 0);
@@ -61,8 +63,14 @@ static int list_tensors(struct trainer *t, bool best, struct tensors *out, struc
         if (t->ema)
             add_state(&list, &t->ema->state);
     }
-    *out = list;
-    return 0;
+    int status = 0;
+    for (int i = 0; i < list.count && status == 0; i++)
+        status = ml_mirror_fetch(t->job->device, (void *)list.items[i].data, err);
+    if (status == 0)
+        *out = list;
+    else
+        ml_mem_free(list.items);
+    return status;
 }
 
 struct hash_run {
@@ -284,6 +292,7 @@ static int load_tensors(struct trainer *t, const struct ml_safetensors *file, bo
                              file->path, to->name);
         else
             status = ml_safetensors_load(file, entry, ML_F32, (void *)to->data, err);
+        ml_mirror_host_changed(t->job->device, (void *)to->data);
     }
     if (status == 0)
         status = checksum(t, &list, ml_safetensors_note(file, STATE_NOTE), hash, err);

@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "format/hf_config.h"
 #include "format/safetensors.h"
+#include "tensor/mirror.h"
 #include "text/template.h"
 #include "train/train_impl.h"
 
@@ -49,15 +50,22 @@ static bool stored_bf16(const struct finish *f, const struct ml_param *param)
 }
 
 /* What is measured is what is stored. */
-static void round_weights(struct finish *f)
+static int round_weights(struct finish *f, struct ml_error *err)
 {
+    struct ml_device *device = f->t->job->device;
     for (int i = 0; i < f->t->model.params.count; i++) {
         const struct ml_param *param = f->t->model.params.items[i];
         float *data = trainer_measured(f->t, i);
         int64_t n = stored_bf16(f, param) ? ml_param_count(param) : 0;
+        int status = ml_mirror_fetch(device, data, err);
+        if (status < 0)
+            return status;
         for (int64_t k = 0; k < n; k++)
             data[k] = ml_bf16_to_f32(ml_f32_to_bf16(data[k]));
+        if (n)
+            ml_mirror_host_changed(device, data);
     }
+    return 0;
 }
 
 /* Nats a token of the validation text under the frequencies of the training text (add one). */
@@ -356,8 +364,9 @@ int trainer_finish(struct trainer *t, struct ml_train_result *out, struct ml_err
     int status = take_best(t, err);
     if (status < 0)
         return status;
-    round_weights(&f);
-    status = measure_all(&f, err);
+    status = round_weights(&f, err);
+    if (status == 0)
+        status = measure_all(&f, err);
     if (status == 0)
         status = save_model(&f, err);
     if (status == 0)

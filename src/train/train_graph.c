@@ -55,7 +55,10 @@ static int plan_training(struct trainer *t, struct train_graph *g, struct ml_err
     g->grads = outputs + 1;
     ml_grad(&g->graph, g->loss, leaves, n, g->grads);
     outputs[0] = g->loss;
-    return ml_plan_new(&g->plan, &g->graph, outputs, n + 1, t->job->device, err);
+    int status = ml_plan_new(&g->plan, &g->graph, outputs, n + 1, t->job->device, err);
+    if (status == 0) /* gradients stay where the optimiser is; the loss is fetched */
+        ml_plan_keep_outputs(g->plan, true);
+    return status;
 }
 
 static int plan_measuring(struct trainer *t, struct train_graph *g, struct ml_error *err)

@@ -60,13 +60,15 @@ struct trainer {
     bool bf16;
     struct train_graph forward, measure; /* training step; evaluation */
     const float **grads;                 /* what the optimiser reads */
-    float **sums;                        /* accumulation; NULL: none */
+    float **sums;                        /* accumulation, where the device computes; NULL: none */
+    float **sum_hosts;                   /* accelerator: the addresses that they mirror */
+    int sums_held;
     struct train_state state;
     struct ml_metrics metrics;
     int64_t resumed_from, saved_step;    /* -1: none */
     double step_seconds;                 /* lately; 0: not known */
     double gradient_norm, learning_rate; /* of the last step */
-    double peak;                         /* flops that the device reaches at best */
+    double peak; /* flops that the processor reaches at best; 0: not known */
 };
 
 /* train_graph.c */
@@ -92,6 +94,8 @@ int checkpoint_load_best(struct trainer *t, struct ml_error *err); /* into the m
 /* train_setup.c */
 int trainer_open(struct trainer *t, const struct ml_train_job *job, struct ml_error *err);
 void trainer_close(struct trainer *t);
+/* The host's side of weights, moments and averages was written (tensor/mirror.h). */
+void trainer_changed(struct trainer *t);
 void trainer_report(struct trainer *t, const char *stage, double done, double total);
 
 /* sample.c: text that the model writes now, to the job's callback */

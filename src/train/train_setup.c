@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/progress.h"
 #include "kernel/peak.h"
+#include "tensor/mirror.h"
 #include "train/train_impl.h"
 
 void trainer_report(struct trainer *t, const char *stage, double done, double total)
@@ -29,7 +30,8 @@ void trainer_report(struct trainer *t, const char *stage, double done, double to
         struct ml_text_config config = t->model.config;
         config.context = (int)r->train.context;
         p.tokens_per_second = a_step / t->step_seconds;
-        p.peak_share = p.tokens_per_second * ml_text_train_flops(&config) / t->peak;
+        if (t->peak > 0)
+            p.peak_share = p.tokens_per_second * ml_text_train_flops(&config) / t->peak;
         p.seconds_left = (double)(r->train.steps - t->state.step) * t->step_seconds;
     }
     if (training)
@@ -197,7 +199,7 @@ static int make_model(struct trainer *t, struct ml_error *err)
         .dropout = (float)r->model.dropout,
         .untied = r->model.untied,
     };
-    bool hardware = ml_kernels_have_bf16(&device->kernels);
+    bool hardware = ml_device_has_bf16(device);
     t->bf16 = r->train.precision == ML_PRECISION_BF16 ||
               (r->train.precision == ML_PRECISION_AUTO && hardware);
     struct ml_optim_options options = {
@@ -222,6 +224,27 @@ static int make_model(struct trainer *t, struct ml_error *err)
     return status;
 }
 
+/* On an accelerator the sums are mirrors of memory that the host never touches. */
+static int move_sums(struct trainer *t, struct ml_error *err)
+{
+    int n = t->model.params.count, status = 0;
+    t->sum_hosts = ml_arena_calloc(&t->arena, (size_t)n, sizeof *t->sum_hosts);
+    if (!t->sum_hosts)
+        return fail_memory(err);
+    for (; t->sums_held < n && status == 0; t->sums_held += status == 0) {
+        int i = t->sums_held;
+        void *memory = NULL;
+        t->sum_hosts[i] = t->sums[i];
+        status =
+            ml_mirror_hold(t->job->device, t->sums[i],
+                           (size_t)ml_param_count(t->model.params.items[i]) * sizeof(float), err);
+        if (status == 0)
+            status = ml_mirror_use(t->job->device, t->sum_hosts[i], &memory, err);
+        t->sums[i] = memory;
+    }
+    return status;
+}
+
 static int make_sums(struct trainer *t, struct ml_error *err)
 {
     int n = t->model.params.count;
@@ -237,7 +260,20 @@ static int make_sums(struct trainer *t, struct ml_error *err)
         if (!t->sums[i])
             return fail_memory(err);
     }
-    return t->sums ? 0 : fail_memory(err);
+    if (!t->sums)
+        return fail_memory(err);
+    return t->job->device->accelerator ? move_sums(t, err) : 0;
+}
+
+void trainer_changed(struct trainer *t)
+{
+    struct ml_device *device = t->job->device;
+    for (int i = 0; i < t->model.params.count; i++)
+        ml_mirror_host_changed(device, t->model.params.items[i]->data);
+    for (int i = 0; i < t->optim->state.count; i++)
+        ml_mirror_host_changed(device, t->optim->state.items[i].data);
+    for (int i = 0; t->ema && i < t->ema->state.count; i++)
+        ml_mirror_host_changed(device, t->ema->state.items[i].data);
 }
 
 /* The start of every run: weights from the seed, nothing learnt yet. */
@@ -257,6 +293,7 @@ static void begin(struct trainer *t)
                (size_t)ml_param_count(t->model.params.items[i]) * sizeof(float));
     if (t->ema)
         t->ema->steps = 0;
+    trainer_changed(t);
     t->state = (struct train_state){.best_step = -1,
                                     .best_loss = NAN,
                                     .lr_scale = 1,
@@ -275,12 +312,16 @@ static int time_a_step(struct trainer *t, double *seconds, struct ml_error *err)
     for (int trial = 0; trial < 3; trial++) {
         double start = ml_time();
         int status = ml_run(t->forward.plan, 0, err);
+        if (status == 0)
+            status = ml_device_wait(t->job->device, err);
         double forward = ml_time() - start;
         for (int i = 0; i < t->model.params.count; i++)
-            t->grads[i] = t->forward.grads[i]->data;
+            t->grads[i] = ml_plan_numbers(t->forward.plan, t->forward.grads[i]);
         start = ml_time();
         if (status == 0)
             status = ml_optim_step(t->optim, t->grads, &rates, err);
+        if (status == 0)
+            status = ml_device_wait(t->job->device, err);
         if (status < 0)
             return status;
         *seconds = fmin(*seconds, (double)parts * forward + ml_time() - start);
@@ -379,7 +420,7 @@ int trainer_open(struct trainer *t, const struct ml_train_job *job, struct ml_er
         status = settle_recipe(t, resumed, err);
     if (status < 0)
         return status;
-    if (job->progress)
+    if (job->progress && !job->device->accelerator)
         t->peak = ml_peak_flops(&job->device->kernels, t->bf16, job->device->pool);
     begin(t);
     status = checkpoint_load(t, &found, err);
@@ -397,6 +438,8 @@ void trainer_close(struct trainer *t)
     ml_metrics_close(&t->metrics);
     train_graph_close(&t->forward);
     train_graph_close(&t->measure);
+    for (int i = 0; i < t->sums_held; i++)
+        ml_mirror_drop(t->job->device, t->sum_hosts[i]);
     ml_ema_free(t->ema);
     ml_optim_free(t->optim);
     ml_batches_free(t->train);

@@ -35,13 +35,18 @@ static int compute_gradients(struct trainer *t, double *loss, int64_t *targets, 
                             batch_seed((uint64_t)t->recipe.train.seed, (uint64_t)number), err);
         if (status < 0)
             return status;
+        status = ml_plan_fetch(t->forward.plan, t->forward.loss, err);
+        if (status < 0)
+            return status;
         sum += (double)n * (double)*(float *)t->forward.loss->data;
         *targets += n;
         for (int i = 0; i < t->model.params.count; i++)
-            t->grads[i] = t->forward.grads[i]->data;
+            t->grads[i] = ml_plan_numbers(t->forward.plan, t->forward.grads[i]);
         if (parts > 1)
-            ml_grads_accumulate(&t->model.params, t->sums, t->grads, (float)n, part == 0,
-                                t->job->device);
+            status = ml_grads_accumulate(&t->model.params, t->sums, t->grads, (float)n, part == 0,
+                                         t->job->device, err);
+        if (status < 0)
+            return status;
     }
     if (parts > 1)
         for (int i = 0; i < t->model.params.count; i++)
@@ -128,8 +133,12 @@ int trainer_step(struct trainer *t, struct ml_error *err)
     int status = compute_gradients(t, &loss, &targets, &scale, err);
     if (status < 0)
         return status;
-    double norm =
-        scale * ml_grads_norm(&t->model.params, (const float *const *)t->grads, t->job->device);
+    double norm;
+    status =
+        ml_grads_norm(&norm, &t->model.params, (const float *const *)t->grads, t->job->device, err);
+    if (status < 0)
+        return status;
+    norm *= scale;
     if (!isfinite(loss) || !isfinite(norm))
         return skip_step(t, loss, norm, err);
     double clip = t->recipe.train.clip;
@@ -143,7 +152,9 @@ int trainer_step(struct trainer *t, struct ml_error *err)
     if (status < 0)
         return status;
     if (t->ema)
-        ml_ema_update(t->ema);
+        status = ml_ema_update(t->ema, err);
+    if (status < 0)
+        return status;
     double took = ml_time() - began;
     t->step_seconds = t->step_seconds > 0 ? 0.9 * t->step_seconds + 0.1 * took : took;
     t->gradient_norm = norm;

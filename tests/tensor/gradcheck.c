@@ -10,8 +10,10 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "tensor/mirror.h"
 #include "tensor/ops.h"
 #include "tensor/plan.h"
+#include "test_device.h"
 
 /* One built graph with its inputs. */
 struct bench {
@@ -19,6 +21,7 @@ struct bench {
     struct ml_arena arena;
     struct ml_graph graph;
     struct ml_device *device;
+    bool on_cpu;                              /* whatever MALIANG_TEST_DEVICE says */
     struct ml_tensor *leaf[CHECK_MAX_INPUTS]; /* what the caller sees: f32, bf16 or i32 */
     float *value[CHECK_MAX_INPUTS];           /* f32 numbers behind float leaves */
     struct ml_tensor *out;                    /* f32 */
@@ -125,6 +128,8 @@ static void bench_plan(struct bench *b, bool gradients, int threads, const float
                 outputs[n++] = b->grad[i] = ml_cast(g, grads[w++], ML_F32);
     }
     assert_int_equal(ml_device_new(&b->device, threads, ML_ISA_COUNT - 1, &err), 0);
+    if (!b->on_cpu && test_device_attach(b->device, &err) != 0)
+        fail_msg("%s", err.message);
     if (ml_plan_new(&b->plan, g, outputs, n, b->device, &err) != 0)
         fail_msg("ml_plan_new: %s", err.message);
 }
@@ -132,6 +137,8 @@ static void bench_plan(struct bench *b, bool gradients, int threads, const float
 static void bench_run(struct bench *b)
 {
     struct ml_error err = {0};
+    for (int i = 0; i < b->c->n; i++) /* whoever moved an input did not say so */
+        ml_mirror_host_changed(b->device, b->leaf[i]->data);
     if (ml_run(b->plan, 7, &err) != 0)
         fail_msg("ml_run: %s", err.message);
 }
@@ -165,15 +172,22 @@ static void collect(const struct bench *b, struct check_result *result)
     }
 }
 
-static void run_as(const struct check *c, unsigned as_bf16, int threads, const float *projection,
-                   struct check_result *result)
+static void run_on(const struct check *c, unsigned as_bf16, int threads, const float *projection,
+                   bool on_cpu, struct check_result *result)
 {
     struct bench b;
     bench_build(&b, c, as_bf16);
+    b.on_cpu = on_cpu;
     bench_plan(&b, true, threads, projection);
     bench_run(&b);
     collect(&b, result);
     bench_clear(&b);
+}
+
+static void run_as(const struct check *c, unsigned as_bf16, int threads, const float *projection,
+                   struct check_result *result)
+{
+    run_on(c, as_bf16, threads, projection, false, result);
 }
 
 void check_run(const struct check *c, int threads, const float *projection,
@@ -321,8 +335,51 @@ void check_bf16(const struct check *c, unsigned as_bf16, double tolerance)
     check_result_clear(&half);
 }
 
+/* |a - b| / |b|; infinity where one is NaN and the other is not. */
+static double relative(const float *a, const float *b, int64_t n)
+{
+    double difference = 0, size = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (isnan(a[i]) && isnan(b[i]))
+            continue;
+        double d = (double)a[i] - (double)b[i];
+        difference += a[i] == b[i] ? 0 : d * d;
+        size += (double)b[i] * (double)b[i];
+    }
+    if (isnan(difference))
+        return INFINITY;
+    return difference == 0 ? 0 : size > 0 ? sqrt(difference / size) : INFINITY;
+}
+
+void check_device(const struct check *c, unsigned as_bf16)
+{
+    struct check_result here, there;
+    double worst = 0;
+    if (strcmp(test_device_name(), "cpu") == 0)
+        return;
+    run_on(c, as_bf16, 2, NULL, true, &here);
+    run_on(c, as_bf16, 2, NULL, false, &there);
+    worst = relative(there.out, here.out, here.count);
+    print_message("device %s: output %.2e", as_bf16 ? "bf16" : "f32 ", worst);
+    for (int i = 0; i < c->n; i++) {
+        if (!here.grad[i])
+            continue;
+        double own = relative(there.grad[i], here.grad[i], here.grad_count[i]);
+        print_message(", d %s %.2e", c->in[i].name, own);
+        worst = own > worst ? own : worst;
+    }
+    print_message("\n");
+    check_result_clear(&here);
+    check_result_clear(&there);
+    if (!(worst <= (as_bf16 ? 1e-2 : 1e-5)))
+        fail_msg("the device differs from the processor by %.3g", worst);
+}
+
 void check_all(const struct check *c, unsigned as_bf16)
 {
+    check_device(c, 0);
+    if (as_bf16)
+        check_device(c, as_bf16);
     check_gradient(c);
     check_threads(c);
     check_bf16(c, as_bf16, 0.04);

@@ -44,7 +44,11 @@ void check_threads(const struct check *c);
  * against f32: |difference| <= tolerance * (largest |value| of that tensor). */
 void check_bf16(const struct check *c, unsigned as_bf16, double tolerance);
 
-/* All three, with 4% for bf16. */
+/* Where MALIANG_TEST_DEVICE names a device (test_device.h): output and gradients there against the
+ * processor, |a - b| / |b| at most 1e-5 in f32 and 1e-2 with bf16 inputs. Prints what it found. */
+void check_device(const struct check *c, unsigned as_bf16);
+
+/* All of them, with 4% for bf16. */
 void check_all(const struct check *c, unsigned as_bf16);
 
 /* The output (and, where grads is not NULL, gradients of the inputs that are not fixed, else NULL

@@ -150,7 +150,8 @@ static void kills_change_nothing(void **state)
         assert_true(child >= 0);
         if (child == 0) {
             struct ml_error err = {0};
-            if (ml_device_new(&parts.device, 2, ML_ISA_COUNT - 1, &err) < 0)
+            if (ml_device_new(&parts.device, 2, ML_ISA_COUNT - 1, &err) < 0 ||
+                test_device_attach(parts.device, &err) < 0)
                 _exit(1);
             parts.job.device = parts.device;
             _exit(ml_train_run(&parts.job, &parts.result, &err) < 0);

@@ -10,6 +10,7 @@
 
 #include "base/files.h"
 #include "format/safetensors.h"
+#include "test_device.h"
 #include "train/trainer.h"
 
 struct tiny_run {
@@ -78,7 +79,8 @@ static inline void tiny_open(struct tiny_run *run, const char *const *settings)
         run->texts[i] = (struct ml_train_text){tiny_texts[i], strlen(tiny_texts[i]), NULL, 0};
     run->validation[0] = run->texts[0];
     run->validation[1] = run->texts[3];
-    if (ml_device_new(&run->device, 2, ML_ISA_COUNT - 1, &err) < 0)
+    if (ml_device_new(&run->device, 2, ML_ISA_COUNT - 1, &err) < 0 ||
+        test_device_attach(run->device, &err) < 0)
         abort();
     run->log = (struct ml_log){ML_LOG_ERROR, tiny_silent, NULL};
     run->job = (struct ml_train_job){
