@@ -13,6 +13,8 @@
 #include "tensor/ops.h"
 #include "tensor/plan.h"
 
+#define ML_BENCH_OPS 64 /* ops listed at most */
+
 struct bench {
     struct ml_device *device;
     const struct ml_bench_request *request;
@@ -248,6 +250,34 @@ static int call_step(void *arg)
     return status == 0 ? ml_device_wait(m->b->device, m->b->err) : status;
 }
 
+/* One more run with a clock at every op: where the time goes, and what its bytes and flops are. */
+static void emit_ops(struct bench *b, struct model_bench *m)
+{
+    struct ml_plan_time times[ML_BENCH_OPS];
+    ml_plan_set_timing(m->plan, true);
+    double begin = ml_time();
+    if (call_step(m) != 0)
+        return;
+    double step = ml_time() - begin, rest = step;
+    int count = ml_plan_get_timing(m->plan, times, ML_BENCH_OPS);
+    for (int i = 0; i <= count; i++) {
+        struct ml_bench_row row = {.unit = "ms", .peak_share = NAN};
+        char name[96];
+        double seconds = i < count ? times[i].seconds : rest;
+        if (i < count) {
+            row.flops = times[i].flops;
+            row.bytes = times[i].bytes;
+            row.peak_share = times[i].flops / seconds / b->peak[b->bf16];
+            rest -= seconds;
+        }
+        row.value = 1e3 * seconds;
+        snprintf(name, sizeof name, "  %-20s x %-4lld %5.1f%%",
+                 i < count ? times[i].op : "optimiser", i < count ? (long long)times[i].calls : 1LL,
+                 100 * seconds / step);
+        emit(b, &row, name);
+    }
+}
+
 static int bench_train(struct bench *b)
 {
     struct model_bench m = {.b = b};
@@ -275,6 +305,11 @@ static int bench_train(struct bench *b)
                                     .peak_share = NAN,
                                     .bytes = (double)stats.live_bytes};
         emit(b, &row, "planned memory of a step");
+        row = (struct ml_bench_row){.value = (double)stats.arena_bytes / (double)stats.live_bytes,
+                                    .unit = "x",
+                                    .peak_share = NAN};
+        emit(b, &row, "planned against live at the worst moment");
+        emit_ops(b, &m);
     }
     clear_model(&m);
     return isnan(seconds) && status == 0 ? ML_ERR_STATE : status;

@@ -1,10 +1,14 @@
 /* Losses. Cross-entropy includes the head's product with the table, so that logits exist one tile
  * at a time: some hundred rows by a thousand words, in scratch. Rows whose target is left out are
  * not computed at all. aux: the log-sum-exp of each row's logits, from which the gradient computes
- * the probabilities anew. */
+ * the probabilities anew: four products the size of the head.
+ *
+ * In training (fuse.h) the loss is left to the gradient. Its tiles are some hundred rows by all
+ * words, so that softmax turns logits into probabilities on the spot: three products. */
 #include <math.h>
 
 #include "base/fail.h"
+#include "tensor/fuse.h"
 #include "tensor/op.h"
 #include "tensor/op_attr.h"
 #include "tensor/op_packed.h"
@@ -15,6 +19,10 @@
 #define TILE_ROWS   4096               /* at most */
 #define TILE_PARTS  8                  /* a tile's last rows are filled up to an eighth of it */
 #define ROW_GRAIN   16384              /* elements a task takes, about */
+
+#define WHOLE_ROWS   512        /* rows of all words at a time, at most */
+#define WHOLE_FLOATS (16 << 20) /* of their logits: 64 MiB */
+#define WHOLE_LEAST  64         /* with fewer rows the products are too thin */
 
 static int shape_scalar(struct ml_tensor *t)
 {
@@ -40,9 +48,14 @@ static int shape_cross_entropy(struct ml_graph *g, struct ml_tensor *t)
     return shape_scalar(t);
 }
 
-static int64_t flops_cross_entropy(const struct ml_tensor *t)
+static int64_t flops_product(const struct ml_tensor *t)
 {
     return 2 * ml_rows(t->src[0]) * ml_count(t->src[1]);
+}
+
+static int64_t flops_cross_entropy(const struct ml_tensor *t)
+{
+    return t->flags & ML_DEFERRED ? 0 : flops_product(t);
 }
 
 /* ---- tiles ---- */
@@ -59,7 +72,7 @@ struct loss_job {
     float smoothing;
     char *scratch;
     float *aux; /* [N] */
-    bool gradient;
+    bool gradient, whole;
     /* the current tile */
     const int32_t *at; /* rows of h */
     const char *tile_h;
@@ -138,17 +151,39 @@ static size_t gemm_scratch(struct loss_job j, int threads)
     return most;
 }
 
-static struct loss_job loss_job(const struct ml_kernels *k, const struct ml_tensor *h,
-                                const struct ml_tensor *w, bool gradient, int threads)
+/* Rows of a tile of all words: equal tiles as large as the bounds allow. */
+static int64_t whole_rows(int64_t n, int64_t words)
 {
-    struct loss_job j = {.k = k, .h = h, .w = w, .gradient = gradient};
+    int64_t rows = WHOLE_FLOATS / words;
+    rows = rows < WHOLE_ROWS ? rows : WHOLE_ROWS;
+    if (rows < 1 || n < 1)
+        return 0;
+    int64_t tiles = (n + rows - 1) / rows;
+    return (n + tiles - 1) / tiles;
+}
+
+bool ml_loss_fits_whole(const struct ml_tensor *t)
+{
+    int64_t n = ml_rows(t->src[0]), rows = whole_rows(n, t->src[1]->dim[0]);
+    return n > 0 && (rows >= WHOLE_LEAST || rows == n);
+}
+
+enum loss_part { LOSS_FORWARD, LOSS_GRADIENT, LOSS_BOTH };
+
+static struct loss_job loss_job(const struct ml_kernels *k, const struct ml_tensor *h,
+                                const struct ml_tensor *w, enum loss_part what, int threads)
+{
+    bool gradient = what != LOSS_FORWARD, whole = what == LOSS_BOTH;
+    struct loss_job j = {.k = k, .h = h, .w = w, .gradient = gradient, .whole = whole};
     j.n = ml_rows(h);
     j.d = ml_width(h);
     j.words = w->dim[0];
-    j.columns = j.words < TILE_WORDS ? j.words : TILE_WORDS;
+    j.columns = whole || j.words < TILE_WORDS ? j.words : TILE_WORDS;
     int64_t rows = TILE_FLOATS / j.columns;
     rows = rows < TILE_ROWS ? rows : TILE_ROWS;
     rows = rows < j.n ? rows : j.n;
+    if (whole)
+        rows = whole_rows(j.n, j.words);
     j.part = (rows + TILE_PARTS - 1) / TILE_PARTS;
     j.part = j.part < 1 ? 1 : j.part;
     j.rows = (rows + j.part - 1) / j.part * j.part;
@@ -269,12 +304,13 @@ static double finish_tile(struct loss_job *j)
 static size_t scratch_cross_entropy(const struct ml_kernels *k, const struct ml_tensor *t,
                                     int threads)
 {
-    return loss_job(k, t->src[0], t->src[1], false, threads).total;
+    return t->flags & ML_DEFERRED ? 0
+                                  : loss_job(k, t->src[0], t->src[1], LOSS_FORWARD, threads).total;
 }
 
-static void forward_cross_entropy(struct ml_run *run, struct ml_tensor *t)
+static void compute_loss(struct ml_run *run, struct ml_tensor *t)
 {
-    struct loss_job j = loss_job(run->k, t->src[0], t->src[1], false, run->threads);
+    struct loss_job j = loss_job(run->k, t->src[0], t->src[1], LOSS_FORWARD, run->threads);
     j.pool = run->pool;
     j.scratch = run->scratch;
     j.target = t->src[2]->data;
@@ -291,6 +327,12 @@ static void forward_cross_entropy(struct ml_run *run, struct ml_tensor *t)
         total += finish_tile(&j);
     }
     *(float *)t->data = valid ? (float)(total / (double)valid) : 0.0f;
+}
+
+static void forward_cross_entropy(struct ml_run *run, struct ml_tensor *t)
+{
+    if (!(t->flags & ML_DEFERRED))
+        compute_loss(run, t);
 }
 
 static void backward_cross_entropy(struct ml_graph *g, struct ml_tensor *t, struct ml_tensor *dt,
@@ -337,7 +379,7 @@ static int64_t flops_cross_entropy_grad(const struct ml_tensor *t)
 {
     const struct loss_attr *attr = ml_attr((struct ml_tensor *)t, struct loss_attr);
     int64_t products = 1 + attr->want_h + attr->want_w;
-    return products * flops_cross_entropy(t->src[0]);
+    return products * flops_product(t->src[0]);
 }
 
 static void dlogits_range(void *arg, int64_t begin, int64_t end, int worker)
@@ -359,13 +401,30 @@ static void dlogits_range(void *arg, int64_t begin, int64_t end, int worker)
     }
 }
 
+/* Loss and dlogits of rows that are whole: softmax leaves the probabilities in place. */
+static void whole_range(void *arg, int64_t begin, int64_t end, int worker)
+{
+    statistics_range(arg, begin, end, worker);
+    const struct loss_job *j = arg;
+    for (int64_t r = begin; r < end; r++) {
+        float *z = (float *)(void *)(j->scratch + j->logits) + r * j->columns;
+        if (r >= j->count) {
+            j->k->fill(j->words, z, 0.0f);
+            continue;
+        }
+        if (j->smoothing > 0)
+            j->k->affine(j->words, z, z, 1.0f, -j->smoothing / (float)j->words);
+        z[j->target[j->at[r]]] -= 1.0f - j->smoothing;
+    }
+}
+
 static void gradient_tile(struct ml_run *run, struct loss_job *j, int64_t first, int64_t valid,
                           float scale, float *dh, float *dw)
 {
     bool adjacent = take_tile(j, first, valid);
     float *own = (float *)(void *)(j->scratch + j->dh);
     for (int64_t word = 0; word < j->words; word += j->columns) {
-        each_word_tile(run, j, word, dlogits_range);
+        each_word_tile(run, j, word, j->whole ? whole_range : dlogits_range);
         if (dh)
             run_gemm(j, dh_gemm(j, adjacent ? dh + j->at[0] * j->d : own, scale));
         if (dw)
@@ -375,20 +434,28 @@ static void gradient_tile(struct ml_run *run, struct loss_job *j, int64_t first,
         memcpy(dh + j->at[r] * j->d, own + r * j->d, (size_t)j->d * sizeof *own);
 }
 
+static enum loss_part what_gradient_does(const struct ml_tensor *t)
+{
+    return t->src[0]->flags & ML_DEFERRED ? LOSS_BOTH : LOSS_GRADIENT;
+}
+
 static size_t scratch_cross_entropy_grad(const struct ml_kernels *k, const struct ml_tensor *t,
                                          int threads)
 {
-    return loss_job(k, t->src[1], t->src[2], true, threads).total;
+    size_t own = loss_job(k, t->src[1], t->src[2], what_gradient_does(t), threads).total;
+    size_t loss = loss_job(k, t->src[1], t->src[2], LOSS_FORWARD, threads).total;
+    return own > loss ? own : loss; /* the loss alone, where its factor is 0 */
 }
 
 static void forward_cross_entropy_grad(struct ml_run *run, struct ml_tensor *t)
 {
     const struct loss_attr *attr = ml_attr(t, struct loss_attr);
-    struct loss_job j = loss_job(run->k, t->src[1], t->src[2], true, run->threads);
+    struct ml_tensor *forward = t->src[0];
+    struct loss_job j = loss_job(run->k, t->src[1], t->src[2], what_gradient_does(t), run->threads);
     j.pool = run->pool;
     j.scratch = run->scratch;
     j.target = t->src[3]->data;
-    j.aux = t->src[0]->aux;
+    j.aux = forward->aux;
     j.smoothing = attr->smoothing;
     int64_t valid = list_rows(run, &j);
     if (valid < 0)
@@ -401,8 +468,15 @@ static void forward_cross_entropy_grad(struct ml_run *run, struct ml_tensor *t)
         memset(dh, 0, (size_t)(j.n * j.d) * sizeof *dh);
     if (dw && none)
         memset(dw, 0, (size_t)(j.words * j.d) * sizeof *dw);
-    for (int64_t first = 0; first < valid && !none; first += j.rows)
+    double total = 0;
+    for (int64_t first = 0; first < valid && !none; first += j.rows) {
         gradient_tile(run, &j, first, valid, scale, dh, dw);
+        total += j.whole ? finish_tile(&j) : 0;
+    }
+    if (j.whole && none)
+        compute_loss(run, forward);
+    else if (j.whole)
+        *(float *)forward->data = (float)(total / (double)valid);
 }
 
 const struct ml_op ml_op_cross_entropy_grad = {

@@ -4,9 +4,11 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fail.h"
 #include "base/progress.h"
+#include "tensor/fuse.h"
 #include "tensor/op.h"
 #include "tensor/remote.h"
 
@@ -267,6 +269,7 @@ static int build(struct ml_plan *plan, struct ml_tensor *const *outputs, int n,
         status = ml_fail(err, ML_ERR_MEMORY, "out of memory while planning a graph");
     } else {
         choose_steps(plan, outputs, n);
+        ml_fuse(plan->steps, plan->count, !plan->device->accelerator);
         find_deaths(plan, death);
         make_spans(plan, death);
         status = place_spans(plan, err);
@@ -354,26 +357,55 @@ void ml_plan_get_stats(const struct ml_plan *plan, struct ml_plan_stats *out)
 void ml_plan_set_timing(struct ml_plan *plan, bool on)
 {
     plan->timing = on;
+    if (on)
+        memset(plan->seconds, 0, sizeof plan->seconds);
+}
+
+static int by_seconds(const void *a, const void *b)
+{
+    const struct ml_plan_time *x = a, *y = b;
+    return x->seconds > y->seconds ? -1 : x->seconds < y->seconds;
+}
+
+static void count_step(struct ml_plan_time *time, const struct ml_tensor *t)
+{
+    const struct ml_op *op = ml_op_get(t->op);
+    time->op = op->name;
+    time->calls++;
+    time->flops += (double)(op->flops ? op->flops(t) : ml_count(t));
+    time->bytes += (double)ml_bytes(t);
+    for (int i = 0; i < t->nsrc; i++)
+        time->bytes += t->src[i] ? (double)ml_bytes(t->src[i]) : 0;
+}
+
+int ml_plan_get_timing(const struct ml_plan *plan, struct ml_plan_time *out, int capacity)
+{
+    struct ml_plan_time times[ML_OP_COUNT] = {0};
+    int count = 0;
+    for (int step = 0; step < plan->count; step++)
+        if (!(plan->steps[step]->flags & ML_ALIAS))
+            count_step(&times[plan->steps[step]->op], plan->steps[step]);
+    for (int op = 0; op < ML_OP_COUNT; op++)
+        if (times[op].calls > 0) {
+            times[op].seconds = plan->seconds[op];
+            times[count++] = times[op];
+        }
+    qsort(times, (size_t)count, sizeof *times, by_seconds);
+    count = count < capacity ? count : capacity;
+    if (count > 0)
+        memcpy(out, times, (size_t)count * sizeof *times);
+    return count;
 }
 
 int ml_plan_print_timing(const struct ml_plan *plan, struct ml_buffer *out, struct ml_error *err)
 {
-    bool done[ML_OP_COUNT] = {false};
+    struct ml_plan_time times[ML_OP_COUNT];
+    int count = ml_plan_get_timing(plan, times, ML_OP_COUNT), status = 0;
     double total = 0;
-    for (int op = 0; op < ML_OP_COUNT; op++)
-        total += plan->seconds[op];
-    for (;;) {
-        int slowest = -1;
-        for (int op = 0; op < ML_OP_COUNT; op++)
-            if (!done[op] && plan->seconds[op] > 0 &&
-                (slowest < 0 || plan->seconds[op] > plan->seconds[slowest]))
-                slowest = op;
-        if (slowest < 0)
-            return 0;
-        done[slowest] = true;
-        int status = ml_buffer_printf(out, err, "%-22s %9.4f s %5.1f%%\n", ml_op_get(slowest)->name,
-                                      plan->seconds[slowest], 100 * plan->seconds[slowest] / total);
-        if (status != 0)
-            return status;
-    }
+    for (int i = 0; i < count; i++)
+        total += times[i].seconds;
+    for (int i = 0; i < count && status == 0; i++)
+        status = ml_buffer_printf(out, err, "%-22s %9.4f s %5.1f%%\n", times[i].op,
+                                  times[i].seconds, 100 * times[i].seconds / total);
+    return status;
 }

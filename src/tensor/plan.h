@@ -36,8 +36,16 @@ struct ml_plan_stats {
 };
 void ml_plan_get_stats(const struct ml_plan *plan, struct ml_plan_stats *out);
 
-/* Seconds per op name since the plan was made, slowest first, when timing is on. */
-void ml_plan_set_timing(struct ml_plan *plan, bool on);
+/* Where the time goes: seconds per op since timing was switched on, slowest first. The rest is of
+ * one run; bytes are those of the op's sources and results, each counted once. */
+struct ml_plan_time {
+    const char *op;
+    double seconds, flops, bytes;
+    int64_t calls;
+};
+void ml_plan_set_timing(struct ml_plan *plan, bool on); /* on: counts from nothing */
+/* Writes at most `capacity` entries; their number. */
+int ml_plan_get_timing(const struct ml_plan *plan, struct ml_plan_time *out, int capacity);
 int ml_plan_print_timing(const struct ml_plan *plan, struct ml_buffer *out, struct ml_error *err);
 
 #endif

@@ -19,6 +19,7 @@ enum ml_tensor_flag {
     ML_NEEDS_GRAD = 4, /* depends on a parameter */
     ML_ALIAS = 8,      /* shares the memory of src[0] (reshape, view, in-place write) */
     ML_EFFECT = 16,    /* writes into a leaf: runs even when nothing reads it */
+    ML_DEFERRED = 32,  /* a later step computes it, too (fuse.h) */
 };
 
 struct ml_tensor {

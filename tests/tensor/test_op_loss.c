@@ -12,6 +12,7 @@
 #include "golden_op.h"
 #include "gradcheck.h"
 #include "tensor/ops.h"
+#include "tensor/plan.h"
 
 static struct ml_tensor *build_cross_entropy(struct ml_graph *g, struct ml_tensor *const *in,
                                              const void *arg)
@@ -151,6 +152,71 @@ static void cross_entropy(void **state)
         check_bf16(&c, 1, 0.04);
         check_bf16(&c, 3, 0.04);
         check_plain(&c, s, targets, (double)smoothing);
+    }
+}
+
+/* Loss and both gradients of one run; `apart`: something reads the loss in between, so that it is
+ * not left to the gradient. Sizes: 3 x 700 x 33 numbers at most. */
+static void run_loss(const int64_t *size, const int32_t *targets, float smoothing, bool apart,
+                     int threads, float *out)
+{
+    struct ml_arena arena;
+    struct ml_graph g;
+    struct ml_device *device = NULL;
+    struct ml_plan *plan = NULL;
+    struct ml_error err = {0};
+    int64_t n = size[0], d = size[1], words = size[2];
+    float *h = waves(n * d, 1009), *w = waves(words * d, 2003);
+    ml_arena_init(&arena, 0);
+    ml_graph_init(&g, &arena);
+    assert_int_equal(ml_device_new(&device, threads, ML_ISA_COUNT - 1, &err), 0);
+    struct ml_tensor *in[2] = {ml_leaf_param(&g, "h", ML_F32, 2, (int64_t[]){n, d}, h),
+                               ml_leaf_param(&g, "w", ML_F32, 2, (int64_t[]){words, d}, w)};
+    struct ml_tensor *target = ml_leaf(&g, "targets", ML_I32, 1, &n, (void *)(uintptr_t)targets);
+    struct ml_tensor *outputs[3], *loss = ml_cross_entropy(&g, in[0], in[1], target, smoothing);
+    outputs[0] = apart ? ml_affine(&g, loss, 1, 0) : loss;
+    ml_grad(&g, outputs[0], in, 2, outputs + 1);
+    assert_int_equal(ml_plan_new(&plan, &g, outputs, 3, device, &err), 0);
+    assert_true(!(loss->flags & ML_DEFERRED) == apart);
+    assert_int_equal(ml_run(plan, 0, &err), 0);
+    out[0] = *(const float *)outputs[0]->data;
+    memcpy(out + 1, outputs[1]->data, (size_t)(n * d) * sizeof *out);
+    memcpy(out + 1 + n * d, outputs[2]->data, (size_t)(words * d) * sizeof *out);
+    ml_plan_free(plan);
+    ml_device_free(device);
+    ml_arena_clear(&arena);
+    ml_mem_free(h);
+    ml_mem_free(w);
+}
+
+/* The loss that is left to its gradient is the same loss, and so are the gradients; any number of
+ * threads gives the same bits. */
+static void loss_with_gradient(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t size[3];
+        int every;
+        float smoothing;
+    } cases[] = {{{9, 6, 11}, 3, 0},     {{13, 8, 19}, 4, 0.1f},     {{70, 12, 2100}, 5, 0.2f},
+                 {{700, 8, 1500}, 2, 0}, {{600, 4, 1024}, 0, 0.1f},  {{5, 4, 3}, 1, 0.1f},
+                 {{1, 3, 2}, 0, 0},      {{523, 16, 4099}, 7, 0.05f}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int64_t *s = cases[i].size, count = 1 + (s[0] + s[2]) * s[1];
+        int32_t targets[700];
+        fill_targets(targets, s[0], s[2], cases[i].every);
+        float *plain = waves(3 * count, 7), *one = plain + count, *three = one + count;
+        run_loss(s, targets, cases[i].smoothing, true, 1, plain);
+        run_loss(s, targets, cases[i].smoothing, false, 1, one);
+        run_loss(s, targets, cases[i].smoothing, false, 3, three);
+        assert_memory_equal(one, three, (size_t)count * sizeof *one);
+        float largest = 0;
+        for (int64_t at = 1; at < count; at++)
+            largest = fmaxf(largest, fabsf(plain[at]));
+        assert_true(fabsf(one[0] - plain[0]) <= 1e-6f * (1 + plain[0]));
+        for (int64_t at = 1; at < count; at++)
+            assert_true(fabsf(one[at] - plain[at]) <= 1e-5f * largest);
+        ml_mem_free(plain);
     }
 }
 
@@ -306,11 +372,11 @@ static void golden(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cross_entropy), cmocka_unit_test(frozen_parts),
-        cmocka_unit_test(no_target),     cmocka_unit_test(no_projection),
-        cmocka_unit_test(bad_target),    cmocka_unit_test(large_logits),
-        cmocka_unit_test(mse),           cmocka_unit_test(refused),
-        cmocka_unit_test(golden),
+        cmocka_unit_test(cross_entropy), cmocka_unit_test(loss_with_gradient),
+        cmocka_unit_test(frozen_parts),  cmocka_unit_test(no_target),
+        cmocka_unit_test(no_projection), cmocka_unit_test(bad_target),
+        cmocka_unit_test(large_logits),  cmocka_unit_test(mse),
+        cmocka_unit_test(refused),       cmocka_unit_test(golden),
     };
     return cmocka_run_group_tests_name("op_loss", tests, NULL, NULL);
 }
