@@ -247,6 +247,7 @@ static void threads_change_nothing(void **state)
     tiny_open(&b, NULL);
     ml_device_free(b.device);
     assert_int_equal(ml_device_new(&b.device, 1, ML_ISA_COUNT - 1, &err), 0);
+    assert_int_equal(test_device_attach(b.device, &err), 0); /* plans fuse by what stands beside */
     b.job.device = b.device;
     train(&a);
     train(&b);
