@@ -115,6 +115,21 @@ int ml_text_model_init(struct ml_text_model *model, const struct ml_text_config 
     return 0;
 }
 
+/* A norm or an activation and the products that read it, as a block of its own: the backward pass
+ * makes what the products read anew (they themselves are not needed again, and the plan leaves them
+ * out). That is a pass over memory a block for a fifth less of it in all. */
+static void cheap_begin(struct ml_graph *g, const struct ml_text_batch *batch)
+{
+    if (!batch->recompute) /* the whole layer is a block then */
+        ml_block_begin(g);
+}
+
+static void cheap_end(struct ml_graph *g, const struct ml_text_batch *batch)
+{
+    if (!batch->recompute)
+        ml_block_end(g);
+}
+
 /* h [B,T,width] -> what attention adds to it. */
 static struct ml_tensor *attend(struct ml_graph *g, struct ml_text_model *m, int layer,
                                 struct ml_tensor *h, const struct ml_text_batch *batch)
@@ -124,10 +139,12 @@ static struct ml_tensor *attend(struct ml_graph *g, struct ml_text_model *m, int
     int64_t B = h->dim[0], T = h->dim[1];
     struct ml_rope rope = {.theta = c->rope_theta};
     struct ml_attention mask = {.causal = true, .segments = batch->segments};
+    cheap_begin(g, batch);
     struct ml_tensor *x = ml_rmsnorm(g, h, ml_use(g, b->attention_norm), c->norm_eps);
     struct ml_tensor *q = ml_linear(g, x, ml_use(g, b->q), NULL, ML_ACT_NONE);
     struct ml_tensor *k = ml_linear(g, x, ml_use(g, b->k), NULL, ML_ACT_NONE);
     struct ml_tensor *v = ml_linear(g, x, ml_use(g, b->v), NULL, ML_ACT_NONE);
+    cheap_end(g, batch);
     q = ml_reshape(g, q, 4, (int64_t[]){B, T, c->heads, c->head_dim});
     k = ml_reshape(g, k, 4, (int64_t[]){B, T, c->kv_heads, c->head_dim});
     v = ml_reshape(g, v, 4, (int64_t[]){B, T, c->kv_heads, c->head_dim});
@@ -146,13 +163,19 @@ static struct ml_tensor *attend(struct ml_graph *g, struct ml_text_model *m, int
 }
 
 static struct ml_tensor *feed_forward(struct ml_graph *g, struct ml_text_model *m, int layer,
-                                      struct ml_tensor *h)
+                                      struct ml_tensor *h, const struct ml_text_batch *batch)
 {
     struct ml_text_block *b = &m->blocks[layer];
+    cheap_begin(g, batch);
     struct ml_tensor *x = ml_rmsnorm(g, h, ml_use(g, b->mlp_norm), m->config.norm_eps);
     struct ml_tensor *gate = ml_linear(g, x, ml_use(g, b->gate), NULL, ML_ACT_NONE);
     struct ml_tensor *up = ml_linear(g, x, ml_use(g, b->up), NULL, ML_ACT_NONE);
-    return ml_linear(g, ml_swiglu(g, gate, up), ml_use(g, b->down), NULL, ML_ACT_NONE);
+    cheap_end(g, batch);
+    cheap_begin(g, batch);
+    struct ml_tensor *y =
+        ml_linear(g, ml_swiglu(g, gate, up), ml_use(g, b->down), NULL, ML_ACT_NONE);
+    cheap_end(g, batch);
+    return y;
 }
 
 struct ml_tensor *ml_text_hidden(struct ml_graph *g, struct ml_text_model *m,
@@ -165,7 +188,7 @@ struct ml_tensor *ml_text_hidden(struct ml_graph *g, struct ml_text_model *m,
         if (batch->recompute)
             ml_block_begin(g);
         h = ml_add(g, h, ml_dropout(g, attend(g, m, layer, h, batch), c->dropout));
-        h = ml_add(g, h, ml_dropout(g, feed_forward(g, m, layer, h), c->dropout));
+        h = ml_add(g, h, ml_dropout(g, feed_forward(g, m, layer, h, batch), c->dropout));
         if (batch->recompute)
             ml_block_end(g);
     }
