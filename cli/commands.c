@@ -25,7 +25,7 @@ static const struct option global[] = {
      {"use N threads (default: all processors)", "使用 N 个线程（默认：全部处理器）"}},
     {"isa",
      0,
-     "ref|avx2|avx512|avx512-bf16",
+     "ref|avx2|avx512|avx512-bf16|amx",
      {"use at most this instruction set", "最多使用这一指令集"}},
     {"device",
      0,

@@ -13,8 +13,8 @@ struct ml_engine;
 
 struct ml_engine_options {
     int threads;     /* 0: all processors that this process may use */
-    const char *isa; /* at most this instruction set: "ref", "avx2", "avx512", "avx512-bf16"; NULL:
-                        the best of this processor */
+    const char *isa; /* at most this instruction set: "ref", "avx2", "avx512", "avx512-bf16", "amx";
+                        NULL: the best of this processor */
     const char *device; /* "cpu"; "cuda": an NVIDIA GPU beside it, an error where there is none;
                            "auto": one where there is one; NULL: "cpu" */
 };

@@ -156,16 +156,20 @@ struct model_bench {
     int32_t *tokens, *positions, *targets;
 };
 
-/* Random weights in bf16: what ml_params_randomize gives in f32. */
-static void randomize_bf16(const struct ml_params *params)
+/* Matrices become bf16, in their own memory; vectors stay f32, as when a bf16 model is opened. */
+static void round_matrices(const struct ml_params *params, const struct ml_kernels *k)
 {
-    struct ml_rng rng;
-    ml_rng_init(&rng, 1, 0);
     for (int i = 0; i < params->count; i++) {
-        const struct ml_param *p = params->items[i];
-        for (int64_t k = 0; k < ml_param_count(p); k++)
-            ((ml_bf16 *)p->data)[k] = ml_f32_to_bf16(
-                p->init == ML_INIT_NORMAL ? p->init_std * ml_rng_normal(&rng) : 1.0f);
+        struct ml_param *p = params->items[i];
+        if (p->ndim < 2)
+            continue;
+        for (int64_t at = 0, n = ml_param_count(p); at < n; at += 256) {
+            ml_bf16 rounded[256];
+            size_t part = (size_t)(n - at < 256 ? n - at : 256);
+            k->f32_to_bf16((int64_t)part, rounded, (const float *)p->data + at);
+            memcpy((ml_bf16 *)p->data + at, rounded, part * sizeof *rounded);
+        }
+        p->dtype = ML_BF16;
     }
 }
 
@@ -175,11 +179,11 @@ static int make_model(struct model_bench *m, enum ml_dtype type, struct ml_error
     ml_arena_init(&m->arena, 1 << 20);
     int status = ml_text_model_init(&m->model, &config, &m->arena, err);
     if (status == 0)
-        status = ml_params_allocate(&m->model.params, type, err);
-    if (status == 0 && type == ML_F32)
+        status = ml_params_allocate(&m->model.params, ML_F32, err);
+    if (status == 0)
         ml_params_randomize(&m->model.params, 1);
-    else if (status == 0)
-        randomize_bf16(&m->model.params);
+    if (status == 0 && type == ML_BF16)
+        round_matrices(&m->model.params, &m->b->device->kernels);
     return status;
 }
 

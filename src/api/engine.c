@@ -32,9 +32,10 @@ static int parse_isa(const char *name, enum ml_isa *out, struct ml_error *err)
         }
     }
     const char *nearest = ml_word_nearest(name, names, ML_ISA_COUNT);
-    return ml_fail(err, ML_ERR_ARG,
-                   "there is no instruction set \"%s\"%s%s; known: ref, avx2, avx512, avx512-bf16",
-                   name, nearest ? ", did you mean " : "", nearest ? nearest : "");
+    return ml_fail(
+        err, ML_ERR_ARG,
+        "there is no instruction set \"%s\"%s%s; known: ref, avx2, avx512, avx512-bf16, amx", name,
+        nearest ? ", did you mean " : "", nearest ? nearest : "");
 }
 
 static int attach(struct ml_device *device, const char *name, struct ml_error *err)

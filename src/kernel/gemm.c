@@ -27,7 +27,6 @@
 
 #include "kernel/gemm_parts.h"
 
-#define PANEL_BYTES   (16 << 10)  /* of a column panel's part: half of an L1 of 32 KB */
 #define SLICE_BYTES   16384       /* of k */
 #define PRIVATE_BYTES (192 << 10) /* of a block: less than half of an L2 of 512 KB */
 #define SHARED_BYTES  (8 << 20)
@@ -135,10 +134,11 @@ static size_t align64(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
-/* Splits total into equal parts of at most `most`, each a multiple of 16. */
+/* Splits total into equal parts of at most `most`, each a multiple of 32: whatever is packed
+ * together (kr) divides it. */
 static int64_t even_part(int64_t total, int64_t most)
 {
-    return total ? round_up(ceil_div(total, ceil_div(total, most)), 16) : 16;
+    return total ? round_up(ceil_div(total, ceil_div(total, most)), 32) : 32;
 }
 
 static void side_init(struct side *s, const struct ml_matrix *matrix, int64_t length, int width)
@@ -186,7 +186,7 @@ static void plan_init(struct plan *p, const struct ml_kernels *k, const struct m
         g->bf16 && ml_kernels_have_bf16(k) ? &k->gemm_bf16 : &k->gemm_f32;
     p->kernel = u;
     p->ks = even_part(g->k, SLICE_BYTES / (int64_t)u->element);
-    p->kc = even_part(min64(p->ks, g->k), PANEL_BYTES / (int64_t)u->element / u->nr);
+    p->kc = even_part(min64(p->ks, g->k), u->panel / (int64_t)u->element / u->nr);
     side_init(&p->a, &g->a, g->m, u->mr);
     side_init(&p->b, &g->b, g->n, u->nr);
     p->a.step = g->a.row;

@@ -2,13 +2,15 @@
 
 #if defined(ML_X86)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kernel/x86/x86.h"
 #endif
 
 #include "kernel/ref/ref.h"
 
-static const char *const isa_names[ML_ISA_COUNT] = {"ref", "avx2", "avx512", "avx512-bf16"};
+static const char *const isa_names[ML_ISA_COUNT] = {"ref", "avx2", "avx512", "avx512-bf16", "amx"};
 
 const char *ml_isa_name(enum ml_isa isa)
 {
@@ -24,6 +26,15 @@ static bool have_f16c(void)
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
 
+/* Tiles are 8 KB of state that Linux gives to a process that asks for them (arch_prctl(2):
+ * ARCH_REQ_XCOMP_PERM of XTILEDATA). CPUID leaf 7: EDX bit 22 is AMX-BF16, bit 24 AMX-TILE. */
+static bool have_amx(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && (d >> 24 & 1) &&
+           syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+}
+
 /* __builtin_cpu_supports asks the operating system too (XGETBV), not only the processor. */
 enum ml_isa ml_isa_detect(void)
 {
@@ -33,7 +44,9 @@ enum ml_isa ml_isa_detect(void)
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
         return ML_ISA_AVX2;
-    return __builtin_cpu_supports("avx512bf16") ? ML_ISA_AVX512_BF16 : ML_ISA_AVX512;
+    if (!__builtin_cpu_supports("avx512bf16"))
+        return ML_ISA_AVX512;
+    return have_amx() ? ML_ISA_AMX : ML_ISA_AVX512_BF16;
 }
 
 #else
@@ -66,6 +79,8 @@ void ml_kernels_init(struct ml_kernels *out, enum ml_isa limit)
     }
     if (best >= ML_ISA_AVX512_BF16)
         ml_avx512_bf16(out);
+    if (best >= ML_ISA_AMX)
+        ml_amx_bf16(out);
 #endif
     out->isa = best;
     out->name = ml_isa_name(best);
@@ -73,5 +88,8 @@ void ml_kernels_init(struct ml_kernels *out, enum ml_isa limit)
 
 bool ml_kernels_have_bf16(const struct ml_kernels *k)
 {
-    return k->isa == ML_ISA_AVX512_BF16;
+    if (k->isa == ML_ISA_AMX)
+        return true;
+    /* VDPBF16PS has half the rate of f32 on Intel's processors, which have AMX instead. */
+    return k->isa == ML_ISA_AVX512_BF16 && ml_isa_detect() == ML_ISA_AVX512_BF16;
 }

@@ -45,7 +45,14 @@ enum ml_binary {
     ML_BINARY_COUNT
 };
 
-enum ml_isa { ML_ISA_REF, ML_ISA_AVX2, ML_ISA_AVX512, ML_ISA_AVX512_BF16, ML_ISA_COUNT };
+enum ml_isa {
+    ML_ISA_REF,
+    ML_ISA_AVX2,
+    ML_ISA_AVX512,
+    ML_ISA_AVX512_BF16,
+    ML_ISA_AMX,
+    ML_ISA_COUNT
+};
 
 /* One AdamW step (Loshchilov & Hutter, arXiv:1711.05101), gradients scaled first. */
 struct ml_adamw_step {
@@ -72,11 +79,12 @@ struct ml_gemm_kernel {
     /* Multiply-adds on registers alone, `steps` times; returns how many floating point operations
      * that were. What it reaches in a second is this precision's peak (peak.h). */
     int64_t (*burn)(int64_t steps);
+    int64_t panel; /* bytes of a column panel that gemm.c goes through at a time */
 };
 
 struct ml_kernels {
     enum ml_isa isa;
-    const char *name; /* "ref", "avx2", "avx512", "avx512-bf16" */
+    const char *name; /* "ref", "avx2", "avx512", "avx512-bf16", "amx" */
 
     void (*unary[ML_UNARY_COUNT])(int64_t n, float *y, const float *x);
     void (*unary_grad[ML_UNARY_COUNT])(int64_t n, float *dx, const float *dy, const float *x);

@@ -125,8 +125,8 @@ static int64_t burn(int64_t steps)
 void ml_ref_gemm(struct ml_kernels *out)
 {
     out->gemv = gemv;
-    out->gemm_f32 =
-        (struct ml_gemm_kernel){MR, NR, 1, sizeof(float), pack_a_f32, pack_b_f32, tile_f32, burn};
-    out->gemm_bf16 = (struct ml_gemm_kernel){MR,          NR,          2,         sizeof(ml_bf16),
-                                             pack_a_bf16, pack_b_bf16, tile_bf16, burn};
+    out->gemm_f32 = (struct ml_gemm_kernel){MR,         NR,       1,    sizeof(float), pack_a_f32,
+                                            pack_b_f32, tile_f32, burn, 16 << 10};
+    out->gemm_bf16 = (struct ml_gemm_kernel){
+        MR, NR, 2, sizeof(ml_bf16), pack_a_bf16, pack_b_bf16, tile_bf16, burn, 16 << 10};
 }

@@ -196,5 +196,6 @@ static int64_t burn(int64_t steps)
 
 void ml_avx2_gemm(struct ml_kernels *out)
 {
-    out->gemm_f32 = (struct ml_gemm_kernel){MR, NR, 1, sizeof(float), pack_a, pack_b, tile, burn};
+    out->gemm_f32 =
+        (struct ml_gemm_kernel){MR, NR, 1, sizeof(float), pack_a, pack_b, tile, burn, 16 << 10};
 }

@@ -9,6 +9,7 @@ void ml_avx2_vector(struct ml_kernels *out); /* AVX2, FMA, F16C */
 void ml_avx2_gemm(struct ml_kernels *out);
 void ml_avx512_vector(struct ml_kernels *out); /* AVX-512 F, BW, VL, DQ; on top of AVX2 */
 void ml_avx512_gemm(struct ml_kernels *out);
-void ml_avx512_bf16(struct ml_kernels *out); /* + BF16; on top of AVX-512 */
+void ml_avx512_bf16(struct ml_kernels *out);
+void ml_amx_bf16(struct ml_kernels *out); /* + BF16; on top of AVX-512 */
 
 #endif
