@@ -25,8 +25,10 @@ static const struct option global[] = {
      {"use N threads (default: all processors)", "使用 N 个线程（默认：全部处理器）"}},
     {"isa",
      0,
-     "ref|avx2|avx512|avx512-bf16|amx",
-     {"use at most this instruction set", "最多使用这一指令集"}},
+     "NAME",
+     {"use at most this instruction set: ref, avx2, avx512, avx512-bf16, amx (ARM: neon, "
+      "neon-bf16)",
+      "最多使用这一指令集：ref、avx2、avx512、avx512-bf16、amx（ARM：neon、neon-bf16）"}},
     {"device",
      0,
      "cpu|cuda|auto",

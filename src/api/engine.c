@@ -21,21 +21,27 @@ void ml_string_free(char *text)
 static int parse_isa(const char *name, enum ml_isa *out, struct ml_error *err)
 {
     const char *names[ML_ISA_COUNT];
+    char known[128] = "";
+    int count = 0;
     *out = ML_ISA_COUNT - 1;
     if (!name)
         return 0;
     for (int isa = 0; isa < ML_ISA_COUNT; isa++) {
-        names[isa] = ml_isa_name((enum ml_isa)isa);
-        if (strcmp(name, names[isa]) == 0) {
+        if (!ml_isa_built((enum ml_isa)isa))
+            continue;
+        names[count] = ml_isa_name((enum ml_isa)isa);
+        if (strcmp(name, names[count]) == 0) {
             *out = (enum ml_isa)isa;
             return 0;
         }
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", count ? ", " : "", names[count]);
+        count++;
     }
-    const char *nearest = ml_word_nearest(name, names, ML_ISA_COUNT);
-    return ml_fail(
-        err, ML_ERR_ARG,
-        "there is no instruction set \"%s\"%s%s; known: ref, avx2, avx512, avx512-bf16, amx", name,
-        nearest ? ", did you mean " : "", nearest ? nearest : "");
+    const char *nearest = ml_word_nearest(name, names, count);
+    return ml_fail(err, ML_ERR_ARG,
+                   "there is no instruction set \"%s\" on this kind of processor%s%s; known: %s",
+                   name, nearest ? ", did you mean " : "", nearest ? nearest : "", known);
 }
 
 static int attach(struct ml_device *device, const char *name, struct ml_error *err)

@@ -8,9 +8,16 @@
 #include "kernel/x86/x86.h"
 #endif
 
+#if defined(ML_ARM)
+#include <sys/auxv.h>
+
+#include "kernel/arm/arm.h"
+#endif
+
 #include "kernel/ref/ref.h"
 
-static const char *const isa_names[ML_ISA_COUNT] = {"ref", "avx2", "avx512", "avx512-bf16", "amx"};
+static const char *const isa_names[ML_ISA_COUNT] = {"ref", "avx2", "avx512",   "avx512-bf16",
+                                                    "amx", "neon", "neon-bf16"};
 
 const char *ml_isa_name(enum ml_isa isa)
 {
@@ -49,11 +56,36 @@ enum ml_isa ml_isa_detect(void)
     return have_amx() ? ML_ISA_AMX : ML_ISA_AVX512_BF16;
 }
 
+bool ml_isa_built(enum ml_isa isa)
+{
+    return isa <= ML_ISA_AMX;
+}
+
+#elif defined(ML_ARM)
+
+#define HAVE_BF16 (1UL << 14) /* of AT_HWCAP2: HWCAP2_BF16 */
+
+/* NEON is part of the architecture. */
+enum ml_isa ml_isa_detect(void)
+{
+    return getauxval(AT_HWCAP2) & HAVE_BF16 ? ML_ISA_NEON_BF16 : ML_ISA_NEON;
+}
+
+bool ml_isa_built(enum ml_isa isa)
+{
+    return isa == ML_ISA_REF || isa == ML_ISA_NEON || isa == ML_ISA_NEON_BF16;
+}
+
 #else
 
 enum ml_isa ml_isa_detect(void)
 {
     return ML_ISA_REF;
+}
+
+bool ml_isa_built(enum ml_isa isa)
+{
+    return isa == ML_ISA_REF;
 }
 
 #endif
@@ -62,7 +94,7 @@ void ml_kernels_init(struct ml_kernels *out, enum ml_isa limit)
 {
     enum ml_isa best = ml_isa_detect();
     if (best > limit)
-        best = limit;
+        best = ml_isa_built(limit) ? limit : ML_ISA_REF;
     ml_ref_unary(out);
     ml_ref_elementwise(out);
     ml_ref_rows(out);
@@ -82,13 +114,21 @@ void ml_kernels_init(struct ml_kernels *out, enum ml_isa limit)
     if (best >= ML_ISA_AMX)
         ml_amx_bf16(out);
 #endif
+#if defined(ML_ARM)
+    if (best >= ML_ISA_NEON) {
+        ml_neon_vector(out);
+        ml_neon_gemm(out);
+    }
+    if (best >= ML_ISA_NEON_BF16)
+        ml_neon_bf16(out);
+#endif
     out->isa = best;
     out->name = ml_isa_name(best);
 }
 
 bool ml_kernels_have_bf16(const struct ml_kernels *k)
 {
-    if (k->isa == ML_ISA_AMX)
+    if (k->isa == ML_ISA_AMX || k->isa == ML_ISA_NEON_BF16)
         return true;
     /* VDPBF16PS has half the rate of f32 on Intel's processors, which have AMX instead. */
     return k->isa == ML_ISA_AVX512_BF16 && ml_isa_detect() == ML_ISA_AVX512_BF16;

@@ -45,12 +45,15 @@ enum ml_binary {
     ML_BINARY_COUNT
 };
 
+/* Ascending within a family; each level has what is before it. */
 enum ml_isa {
     ML_ISA_REF,
-    ML_ISA_AVX2,
+    ML_ISA_AVX2, /* x86-64 */
     ML_ISA_AVX512,
     ML_ISA_AVX512_BF16,
     ML_ISA_AMX,
+    ML_ISA_NEON, /* ARM, 64 bits */
+    ML_ISA_NEON_BF16,
     ML_ISA_COUNT
 };
 
@@ -84,7 +87,7 @@ struct ml_gemm_kernel {
 
 struct ml_kernels {
     enum ml_isa isa;
-    const char *name; /* "ref", "avx2", "avx512", "avx512-bf16", "amx" */
+    const char *name; /* "ref", "avx2", "avx512", ..., what --isa knows */
 
     void (*unary[ML_UNARY_COUNT])(int64_t n, float *y, const float *x);
     void (*unary_grad[ML_UNARY_COUNT])(int64_t n, float *dx, const float *dy, const float *x);
@@ -157,6 +160,8 @@ void ml_kernels_init(struct ml_kernels *out, enum ml_isa limit);
 /* The best instruction set of this processor. */
 enum ml_isa ml_isa_detect(void);
 const char *ml_isa_name(enum ml_isa isa);
+/* Whether this program was built with it: instruction sets of other families are not there. */
+bool ml_isa_built(enum ml_isa isa);
 /* True when bf16 GEMMs run on bf16 hardware (else they are computed in f32). */
 bool ml_kernels_have_bf16(const struct ml_kernels *k);
 

@@ -298,10 +298,21 @@ static void compile_alone(const char *path, const char *header, const char *comm
         mend(path, 1, "does not compile alone with: ", command);
 }
 
+/* Headers of another kind of processor's intrinsics compile only there. */
+static bool is_foreign(const char *path)
+{
+#if defined(__aarch64__)
+    return starts_with(path, "src/kernel/x86/");
+#else
+    return starts_with(path, "src/kernel/arm/");
+#endif
+}
+
 static void compile_headers(const char *folder, const char *command)
 {
     for (size_t i = 0; i < house.count; i++)
-        if (starts_with(house.paths[i], folder) && ends_with(house.paths[i], ".h"))
+        if (starts_with(house.paths[i], folder) && ends_with(house.paths[i], ".h") &&
+            !is_foreign(house.paths[i]))
             compile_alone(house.paths[i], house.paths[i] + strlen(folder), command);
     finish();
 }

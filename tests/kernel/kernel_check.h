@@ -26,8 +26,9 @@ static inline void tables_init(struct tables *t)
 {
     ml_kernels_init(&t->ref, ML_ISA_REF);
     t->variants = 0;
-    for (int isa = ML_ISA_AVX2; isa <= (int)ml_isa_detect(); isa++)
-        ml_kernels_init(&t->variant[t->variants++], (enum ml_isa)isa);
+    for (int isa = ML_ISA_REF + 1; isa <= (int)ml_isa_detect(); isa++)
+        if (ml_isa_built((enum ml_isa)isa))
+            ml_kernels_init(&t->variant[t->variants++], (enum ml_isa)isa);
 }
 
 #define GUARD 64 /* bytes before and after */

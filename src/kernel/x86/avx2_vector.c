@@ -2,10 +2,10 @@
  * is written once over lanes; this file gives it a width. */
 #include "kernel/x86/avx2_lanes.h"
 
-#include "kernel/x86/lanes_elementwise.inc"
-#include "kernel/x86/lanes_gemv.inc"
-#include "kernel/x86/lanes_rows.inc"
-#include "kernel/x86/lanes_unary.inc"
+#include "kernel/lanes/lanes_elementwise.inc"
+#include "kernel/lanes/lanes_gemv.inc"
+#include "kernel/lanes/lanes_rows.inc"
+#include "kernel/lanes/lanes_unary.inc"
 #include "kernel/x86/x86.h"
 
 void ml_avx2_vector(struct ml_kernels *out)

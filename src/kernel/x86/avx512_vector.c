@@ -2,10 +2,10 @@
  * masks. The code is written once over lanes; this file gives it a width. */
 #include "kernel/x86/avx512_lanes.h"
 
-#include "kernel/x86/lanes_elementwise.inc"
-#include "kernel/x86/lanes_gemv.inc"
-#include "kernel/x86/lanes_rows.inc"
-#include "kernel/x86/lanes_unary.inc"
+#include "kernel/lanes/lanes_elementwise.inc"
+#include "kernel/lanes/lanes_gemv.inc"
+#include "kernel/lanes/lanes_rows.inc"
+#include "kernel/lanes/lanes_unary.inc"
 #include "kernel/x86/x86.h"
 
 void ml_avx512_vector(struct ml_kernels *out)
