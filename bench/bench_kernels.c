@@ -2,7 +2,8 @@
  * GFLOP/s with its share of the processor's peak, which is measured in the same run. Best of many
  * rounds, as neighbours only slow a machine down.
  *
- *     bench_kernels [--isa ref|avx2|avx512|avx512-bf16|amx] [--threads N] [--only slots|gemm] */
+ *     bench_kernels [--isa ref|avx2|avx512|avx512-vnni|avx512-bf16|amx] [--threads N] [--only
+ * slots|gemm] */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -410,8 +411,10 @@ static int run_gemm(struct bench *b)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: bench_kernels [--isa ref|avx2|avx512|avx512-bf16|amx] [--threads N] "
-                    "[--only slots|gemm]\n");
+    fprintf(
+        stderr,
+        "usage: bench_kernels [--isa ref|avx2|avx512|avx512-vnni|avx512-bf16|amx] [--threads N] "
+        "[--only slots|gemm]\n");
     return 2;
 }
 

@@ -26,9 +26,11 @@ static const struct option global[] = {
     {"isa",
      0,
      "NAME",
-     {"use at most this instruction set: ref, avx2, avx512, avx512-bf16, amx (ARM: neon, "
+     {"use at most this instruction set: ref, avx2, avx512, avx512-vnni, avx512-bf16, amx (ARM: "
+      "neon, "
       "neon-bf16)",
-      "最多使用这一指令集：ref、avx2、avx512、avx512-bf16、amx（ARM：neon、neon-bf16）"}},
+      "最多使用这一指令集：ref、avx2、avx512、avx512-vnni、avx512-bf16、amx（ARM：neon、neon-"
+      "bf16）"}},
     {"device",
      0,
      "cpu|cuda|auto",

@@ -16,8 +16,8 @@
 
 #include "kernel/ref/ref.h"
 
-static const char *const isa_names[ML_ISA_COUNT] = {"ref", "avx2", "avx512",   "avx512-bf16",
-                                                    "amx", "neon", "neon-bf16"};
+static const char *const isa_names[ML_ISA_COUNT] = {"ref",         "avx2", "avx512", "avx512-vnni",
+                                                    "avx512-bf16", "amx",  "neon",   "neon-bf16"};
 
 const char *ml_isa_name(enum ml_isa isa)
 {
@@ -51,8 +51,10 @@ enum ml_isa ml_isa_detect(void)
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
         return ML_ISA_AVX2;
-    if (!__builtin_cpu_supports("avx512bf16"))
+    if (!__builtin_cpu_supports("avx512vnni"))
         return ML_ISA_AVX512;
+    if (!__builtin_cpu_supports("avx512bf16"))
+        return ML_ISA_AVX512_VNNI;
     return have_amx() ? ML_ISA_AMX : ML_ISA_AVX512_BF16;
 }
 
@@ -100,15 +102,19 @@ void ml_kernels_init(struct ml_kernels *out, enum ml_isa limit)
     ml_ref_rows(out);
     ml_ref_convert(out);
     ml_ref_gemm(out);
+    ml_ref_gemm_i8(out);
 #if defined(ML_X86)
     if (best >= ML_ISA_AVX2) {
         ml_avx2_vector(out);
         ml_avx2_gemm(out);
+        ml_avx2_gemm_i8(out);
     }
     if (best >= ML_ISA_AVX512) {
         ml_avx512_vector(out);
         ml_avx512_gemm(out);
     }
+    if (best >= ML_ISA_AVX512_VNNI)
+        ml_avx512_vnni(out);
     if (best >= ML_ISA_AVX512_BF16)
         ml_avx512_bf16(out);
     if (best >= ML_ISA_AMX)

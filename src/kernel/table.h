@@ -50,6 +50,7 @@ enum ml_isa {
     ML_ISA_REF,
     ML_ISA_AVX2, /* x86-64 */
     ML_ISA_AVX512,
+    ML_ISA_AVX512_VNNI,
     ML_ISA_AVX512_BF16,
     ML_ISA_AMX,
     ML_ISA_NEON, /* ARM, 64 bits */
@@ -83,6 +84,31 @@ struct ml_gemm_kernel {
      * that were. What it reaches in a second is this precision's peak (peak.h). */
     int64_t (*burn)(int64_t steps);
     int64_t panel; /* bytes of a column panel that gemm.c goes through at a time */
+};
+
+/* The int8 product: u8 times s8 into 32-bit integers, exact for all of both. gemm_i8.c does the
+ * blocking. Panels are zero-filled to whole tiles and to a multiple of kr of k. */
+struct ml_gemm_i8_kernel {
+    int mr, nr;
+    int kr;         /* elements of k packed side by side */
+    size_t element; /* bytes of a packed element of A, and of a widened one of W */
+    /* Packs rows <= mr of A, `row` bytes apart: [k / kr][mr][kr]. */
+    void (*pack_a)(void *panel, const uint8_t *a, int64_t row, int64_t rows, int64_t k);
+    /* A part of a panel of W ([k / kr][nr][kr]) as `tile` wants it; NULL: as it is. */
+    void (*widen)(void *to, const int8_t *panel_w, int64_t k);
+    /* c[mr][nr] = (c +) panel_a * panel_w; k is a multiple of kr. */
+    void (*tile)(int64_t k, const void *panel_a, const int8_t *panel_w, int32_t *c,
+                 bool accumulate);
+    /* The same for rows <= mr, from a panel of W that is not widened. Other rows of c may be
+     * overwritten. */
+    void (*few)(int64_t k, int64_t rows, const void *panel_a, const int8_t *panel_w, int32_t *c,
+                bool accumulate);
+    /* y = (sums - zero * w_sum) * (a_scale * w_scale); n is a multiple of nr; y may be sums. */
+    void (*scale)(int64_t n, float *y, const int32_t *sums, int32_t zero, const int32_t *w_sum,
+                  float a_scale, const float *w_scale);
+    /* q = clamp(round(x / scale) + zero), scale and zero such that 0 and all of x fit. A NaN or
+     * infinity in x: a scale of NaN, zeros. */
+    void (*quantize)(int64_t n, uint8_t *q, const float *x, float *scale, int32_t *zero);
 };
 
 struct ml_kernels {
@@ -152,6 +178,7 @@ struct ml_kernels {
                   const struct ml_adamw_step *step);
 
     struct ml_gemm_kernel gemm_f32, gemm_bf16; /* bf16 inputs, f32 accumulation */
+    struct ml_gemm_i8_kernel gemm_i8;
 };
 
 /* Fills the table with the best that this processor has, at most `limit` (ML_ISA_COUNT - 1: no

@@ -11,6 +11,15 @@ void ml_ref_elementwise(struct ml_kernels *out);
 void ml_ref_rows(struct ml_kernels *out);
 void ml_ref_convert(struct ml_kernels *out);
 void ml_ref_gemm(struct ml_kernels *out);
+void ml_ref_gemm_i8(struct ml_kernels *out);
+
+/* How numbers from low <= 0 to high >= 0 become 0 ... 255: q = round(x * inverse) + zero. `finite`
+ * false, or a range that is infinite: a scale of NaN, and zeros. */
+struct ml_u8_scale {
+    float scale, inverse;
+    int32_t zero;
+};
+struct ml_u8_scale ml_u8_scale(float low, float high, bool finite);
 
 /* Packing for a panel of any width and any strides (the slow path of every variant): layout
  * [k][width], and [ceil(k/2)][width][2], zeros where rows or k end. */
