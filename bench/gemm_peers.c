@@ -1,8 +1,8 @@
 /* Matrix products of transformers of 10M to 120M parameters beside OpenBLAS (f32) and oneDNN (f32,
- * bf16): each linear layer forward (X W^T), its gradients (dX = dY W; dW += dY^T X), attention's
- * batches of small products, and the few rows of decoding.
+ * bf16, int8): each linear layer forward (X W^T), its gradients (dX = dY W; dW += dY^T X),
+ * attention's batches of small products, and the few rows of decoding.
  *
- *     gemm_peers [--threads N] [--only f32|bf16] [--group 384|512|768|heads|rows] [--rounds N]
+ *     gemm_peers [--threads N] [--only f32|bf16|int8] [--group 384|512|768|heads|rows] [--rounds N]
  *                [--product NAME] [--isa NAME] [--cold] [--json FILE] [--how]
  *
  * One process; sides take turns call by call, the first one changes with each round; medians. One
@@ -23,6 +23,7 @@
 #include "base/progress.h"
 #include "base/rng.h"
 #include "bench/peers.h"
+#include "kernel/gemm_i8.h"
 #include "kernel/peak.h"
 
 #define COLD_BYTES  ((size_t)96 << 20) /* read and written before a cold call */
@@ -34,9 +35,9 @@ enum side { OURS, OPENBLAS, ONEDNN, SIDES };
 
 static const char *const side_names[SIDES] = {"ours", "OpenBLAS", "oneDNN"};
 
-enum type { F32, BF16, TYPES };
+enum type { F32, BF16, I8, TYPES };
 
-static const char *const type_names[TYPES] = {"f32", "bf16"};
+static const char *const type_names[TYPES] = {"f32", "bf16", "int8"};
 
 /* X W^T, dY W, dW += dY^T X. */
 enum layout { FORWARD, GRAD_INPUT, GRAD_WEIGHT, LAYOUTS };
@@ -103,6 +104,9 @@ struct row {
     struct peer_problem p;
     void *a, *b, *c, *scratch;
     size_t scratch_each;
+    struct ml_i8_weights w; /* int8: packed weights, and our product of them */
+    struct ml_gemm_i8 i8;
+    void *w_memory, *i8_numbers;
     struct peer_onednn *onednn;
     double seconds[SIDES]; /* median of a call; 0: not there */
     double apart[SIDES];   /* largest difference from our result, relative to its largest number */
@@ -150,6 +154,8 @@ static void run(const struct bench *b, struct row *r, enum side side)
         peer_onednn_run(r->onednn);
     else if (r->p.batch > 1)
         ml_pool_run(b->pool, r->p.batch, batch_task, &batch);
+    else if (side == OURS && r->type == I8)
+        ml_gemm_i8_run(&b->k, &r->i8, b->pool, r->scratch);
     else if (side == OURS)
         ml_gemm_run(&b->k, &r->p.g, b->pool, r->scratch);
     else
@@ -209,6 +215,46 @@ static void row_free(struct row *r)
     ml_mem_free(r->b);
     ml_mem_free(r->c);
     ml_mem_free(r->scratch);
+    ml_mem_free(r->w_memory);
+    ml_mem_free(r->i8_numbers);
+}
+
+/* Both sides get activations that are quantised already (u8, scale 1, no zero point) and weights in
+ * the layout that each likes best, made before. Activations of 7 bits: without VNNI oneDNN's sums
+ * of pairs overflow 16 bits with more, ours are exact. */
+static bool row_init_i8(const struct bench *b, struct row *r)
+{
+    const struct ml_gemm *g = &r->p.g;
+    size_t an = (size_t)(g->m * g->k), bn = (size_t)(g->n * g->k);
+    r->a = ml_mem_alloc(an);
+    r->b = ml_mem_alloc(bn);
+    r->w_memory = ml_mem_alloc(ml_i8_weights_size(&b->k, g->n, g->k));
+    float *scale = r->i8_numbers = ml_mem_calloc((size_t)(g->n + 2 * g->m), sizeof(float));
+    if (!r->a || !r->b || !r->w_memory || !scale)
+        return false;
+    struct ml_rng rng;
+    ml_rng_init(&rng, 1, 0);
+    for (size_t i = 0; i < an; i++)
+        ((uint8_t *)r->a)[i] = (uint8_t)ml_rng_below(&rng, 128);
+    for (size_t i = 0; i < bn; i++)
+        ((int8_t *)r->b)[i] = (int8_t)((int)ml_rng_below(&rng, 255) - 127);
+    for (int64_t i = 0; i < g->n + g->m; i++)
+        scale[i] = i < g->n ? 0.001f * (float)(1 + i % 7) : 1.0f;
+    ml_i8_weights_pack(&b->k, &r->w, r->w_memory, g->n, g->k, r->b, g->k, scale);
+    r->i8 = (struct ml_gemm_i8){.m = g->m,
+                                .a = {.data = r->a,
+                                      .row = g->k,
+                                      .scale = scale + g->n,
+                                      .zero = (const int32_t *)(scale + g->n + g->m)},
+                                .w = &r->w,
+                                .c = r->c,
+                                .c_dtype = ML_F32,
+                                .c_row = g->n};
+    r->p.i8_a = r->a;
+    r->p.i8_w = r->b;
+    r->p.i8_scale = scale;
+    r->scratch = ml_mem_alloc(ml_gemm_i8_scratch(&b->k, &r->i8, b->o.threads) + 64);
+    return r->scratch != NULL;
 }
 
 /* The faster of oneDNN's two ways. */
@@ -239,10 +285,18 @@ static bool row_init(const struct bench *b, struct row *r)
     int64_t batch = r->p.batch, an = batch * g->m * g->k, bn = batch * g->k * g->n;
     size_t element = ml_dtype_size(g->a.dtype);
     bool batched = batch > 1;
+    r->c = ml_mem_calloc(c_bytes(r), 1);
+    if (r->type == I8) {
+        g->c = r->c;
+        if (!r->c || !row_init_i8(b, r))
+            return false;
+        if (b->have[ONEDNN])
+            r->onednn = onednn_best(b, r);
+        return true;
+    }
     r->scratch_each = (ml_gemm_scratch(&b->k, g, batched ? 1 : b->o.threads) + 127) / 64 * 64;
     r->a = ml_mem_alloc((size_t)an * element);
     r->b = ml_mem_alloc((size_t)bn * element);
-    r->c = ml_mem_calloc(c_bytes(r), 1);
     r->scratch = ml_mem_alloc(r->scratch_each * (size_t)(batched ? b->o.threads : 1));
     if (!r->a || !r->b || !r->c || !r->scratch)
         return false;
@@ -410,8 +464,11 @@ static int run_row(struct bench *b, const struct product *p, enum layout layout,
 
 /* Decoding has no gradients; attention is Q K^T and P V, which are `fwd` and `dX` by their layout.
  */
-static bool wanted(const struct bench *b, const struct product *p, enum layout layout)
+static bool wanted(const struct bench *b, const struct product *p, enum layout layout,
+                   enum type type)
 {
+    if (type == I8 && (layout != FORWARD || p->batch > 1)) /* training stays in floating point */
+        return false;
     if (b->o.group && strcmp(b->o.group, p->group))
         return false;
     if (b->o.product && strcmp(b->o.product, p->name))
@@ -428,7 +485,7 @@ static int run_type(struct bench *b, enum type type)
     int failed = 0;
     for (size_t i = 0; i < sizeof products / sizeof *products; i++)
         for (enum layout l = FORWARD; l < LAYOUTS; l++)
-            if (wanted(b, &products[i], l)) {
+            if (wanted(b, &products[i], l, type)) {
                 if (products[i].batch > 1 && b->have[OPENBLAS])
                     peer_openblas_threads(1);
                 failed |= run_row(b, &products[i], l, type);
@@ -447,7 +504,7 @@ static int run_type(struct bench *b, enum type type)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: gemm_peers [--threads N] [--only f32|bf16] "
+    fprintf(stderr, "usage: gemm_peers [--threads N] [--only f32|bf16|int8] "
                     "[--group 384|512|768|heads|rows]\n"
                     "                  [--product NAME] [--rounds N] [--isa NAME] [--cold] "
                     "[--json FILE] [--how]\n");
