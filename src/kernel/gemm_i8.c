@@ -210,9 +210,20 @@ static void pack_tile(const struct job *j, char *block, int64_t tiles, int64_t t
     }
 }
 
+/* C's lines for rows [row, row + rows) of panel jt come while the sums are made. */
+static void prefetch_c(const struct job *j, int64_t row, int64_t rows, int64_t jt)
+{
+    const struct ml_gemm_i8 *g = j->g;
+    size_t size = ml_dtype_size(g->c_dtype);
+    const char *c = g->c;
+    for (int64_t i = row; i < row + rows; i++)
+        for (int64_t at = 0; at < j->p.kernel->nr; at += 16)
+            __builtin_prefetch(c + (size_t)(i * g->c_row + jt * j->p.kernel->nr + at) * size, 1);
+}
+
 /* Sums of `tiles` row tiles (the last of which may have fewer rows) and panel jt. */
-static void make_sums(const struct job *j, const char *a, int64_t tiles, int64_t rows, int64_t jt,
-                      int8_t *wide, int32_t *sums)
+static void make_sums(const struct job *j, const char *a, int64_t tiles, int64_t row, int64_t rows,
+                      int64_t jt, int8_t *wide, int32_t *sums)
 {
     const struct ml_gemm_i8_kernel *u = j->p.kernel;
     int64_t area = u->mr * u->nr;
@@ -226,6 +237,8 @@ static void make_sums(const struct job *j, const char *a, int64_t tiles, int64_t
         }
         for (int64_t t = 0; t < tiles; t++) {
             int64_t left = min64(u->mr, rows - t * u->mr);
+            if (q + deep == j->p.depth)
+                prefetch_c(j, row + t * u->mr, left, jt);
             if (full && (left == u->mr || u->widen))
                 u->tile(deep, a, w, sums + t * area, q > 0);
             else
@@ -275,7 +288,7 @@ static void multiply(const struct job *j, const char *a, int64_t tile, int64_t t
     int8_t *wide = (int8_t *)own;
     int32_t *sums = (int32_t *)(own + j->p.wide);
     for (int64_t jt = first; jt < last; jt++) {
-        make_sums(j, a, tiles, rows, jt, wide, sums);
+        make_sums(j, a, tiles, row, rows, jt, wide, sums);
         finish(j, sums, row, rows, jt);
     }
 }
