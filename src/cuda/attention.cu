@@ -354,9 +354,10 @@ static __global__ void __launch_bounds__(THREADS)
             acc[i][j] = 0.0f;
     for (int key0 = 0; key0 < end; key0 += COLS) {
         __syncthreads();
-        load_tile<D>(k, COLS, a.k, KEY_AT(b, key0, kv), a.kv_heads * a.features, a.keys - key0,
+        /* zeros for keys that no query of the tile sees: what lies there may be NaN */
+        load_tile<D>(k, COLS, a.k, KEY_AT(b, key0, kv), a.kv_heads * a.features, end - key0,
                      features);
-        load_tile<D>(v, COLS, a.v, KEY_AT(b, key0, kv), a.kv_heads * a.features, a.keys - key0,
+        load_tile<D>(v, COLS, a.v, KEY_AT(b, key0, kv), a.kv_heads * a.features, end - key0,
                      features);
         __syncthreads();
         float s[4][4], ds[4][4];
