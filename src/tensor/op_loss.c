@@ -85,6 +85,13 @@ static char *piece(const struct loss_job *j, size_t offset)
     return j->scratch ? j->scratch + offset : NULL;
 }
 
+/* Rows of W from word0 on; NULL as long as W has no memory. */
+static const void *tile_weights(const struct loss_job *j)
+{
+    const char *data = j->w->data;
+    return data ? data + (size_t)(j->word0 * j->d) * ml_dtype_size(j->w->dtype) : NULL;
+}
+
 static struct ml_gemm logits_gemm(const struct loss_job *j)
 {
     return (struct ml_gemm){
@@ -92,8 +99,7 @@ static struct ml_gemm logits_gemm(const struct loss_job *j)
         .n = j->tile_words,
         .k = j->d,
         .a = {j->tile_h, j->h->dtype, j->d, 1},
-        .b = {(const char *)j->w->data + (size_t)(j->word0 * j->d) * ml_dtype_size(j->w->dtype),
-              j->w->dtype, 1, j->d},
+        .b = {tile_weights(j), j->w->dtype, 1, j->d},
         .c = piece(j, j->logits),
         .c_row = j->columns,
         .bf16 = j->h->dtype == ML_BF16,
@@ -107,8 +113,7 @@ static struct ml_gemm dh_gemm(const struct loss_job *j, float *dh, float scale)
         .n = j->d,
         .k = j->tile_words,
         .a = {piece(j, j->logits), ML_F32, j->columns, 1},
-        .b = {(const char *)j->w->data + (size_t)(j->word0 * j->d) * ml_dtype_size(j->w->dtype),
-              j->w->dtype, j->d, 1},
+        .b = {tile_weights(j), j->w->dtype, j->d, 1},
         .c = dh,
         .c_row = j->d,
         .alpha = scale,
