@@ -80,11 +80,14 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=float, default=0.3, help="of each call's turn")
     p.add_argument("--bf16", action="store_true")
+    p.add_argument("--only", default="", help="shapes whose name has this in it")
     o = p.parse_args()
     torch.set_num_threads(o.threads)
     print(f"{'shape':22} {'forward ms':>20} {'gradients ms':>20} {'ratios':>13}  scratch/im2col")
     logs = {"dense": ([], []), "depthwise": ([], [])}
     for name, s in SHAPES.items():
+        if o.only not in name:
+            continue
         ours, theirs, stats = [], [], None
         for _ in range(o.rounds):
             command = [o.program, ",".join(map(str, s)), "--threads", str(o.threads), "--seconds",

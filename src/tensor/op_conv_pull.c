@@ -1,35 +1,62 @@
-/* conv2d and conv2d_dx as matrix products: for each tile of places of the result, the source's
- * numbers that the kernel meets become the columns of a matrix (im2col, Chellapilla et al. 2006,
- * one tile at a time), and result[channel, place] = weights[channel, k] columns[k, place].
- * Tiles are tasks; where they would be few, or so narrow that packing the weights for each costs
- * too much, all threads work on one wide tile after the other.
- * Kernels of one number with a stride of 1 multiply the source as it lies. */
-#include "tensor/op_conv.h"
+/* conv2d and conv2d_dx as matrix products without a matrix of columns: the source is copied piece
+ * by piece with its padding (op_conv_band.h), and the register tile walks over it, a tap being an
+ * offset: sums[place, channel] += band[place + tap, k] weights[k, channel].
+ *
+ *     for each task: some channels of the result at some places
+ *       for each part of k: some source channels with all taps
+ *         copy the band                                      stays in L2
+ *         for each panel of nr channels
+ *           pack the weights' part                           KC x nr, stays in L1
+ *           for each tile of mr places: sums += band weights  sums stay in L2
+ *       turn the sums into planes; bias, conversion
+ *
+ * So the memory beside the tensors is a band, a panel and the sums, whatever the picture's size.
+ * Floor: the register tile's. Copying the band costs a load and a store for numbers that are then
+ * used taps x channels times, packing about a cycle for a weight that places / 32 cycles use. Sums
+ * are formed part by part of k, which depends on the shape alone, so results are equal for any
+ * number of threads and any cut into tasks. */
+#include "tensor/op_conv_band.h"
 
-#define COLUMN_BYTES (512 << 10) /* of a tile's columns, so that they stay in L2 */
-#define WHOLE_BYTES  (4 << 20)   /* of the columns that all threads share: L3 */
-#define TASK_MACS    (1 << 18)   /* multiplications that are worth a task */
-#define MIN_TASKS    16
+#define PLACES     512 /* a task, so that packing the weights pays */
+#define PLACES_MIN 64
+#define SUM_BYTES  (256 << 10) /* of a task's sums */
+#define SHARE      11          /* scratch is at most this part of what im2col would take */
+#define TASK_MACS  (1 << 18)   /* multiplications that are worth a task */
 
 struct pull {
     struct ml_run *run;
+    const struct ml_gemm_kernel *u;
     const struct ml_tensor *t, *source, *w, *bias;
     const struct ml_conv_attr *attr;
     struct ml_conv_sizes z;
-    bool backward;           /* conv2d_dx */
-    int64_t from, to;        /* channels of one group of the source and of the result */
-    int64_t phases[2];       /* 1 forward, the strides backward */
-    int64_t grid[2], places; /* of one phase */
-    int64_t result[2];       /* height and width of the result */
-    int64_t depth;           /* longest k of all phases */
-    int64_t tile, tiles;     /* places at a time */
-    bool whole;              /* tiles one after the other, each by all threads; else in parallel */
-    bool straight;           /* no columns: the source is the matrix */
-    bool direct;             /* the product is written into the result */
-    bool turned;             /* the weights are copied into the order [to, from, taps] */
-    char *weights;           /* turned; per group: phases one after the other */
-    size_t weight_bytes, column_bytes, product_bytes, gemm_bytes;
+    bool backward;     /* conv2d_dx */
+    int64_t from, to;  /* channels of one group of the source and of the result */
+    int64_t phases[2]; /* of the result: 1 forward, the strides backward */
+    int64_t grid[2];   /* of one phase */
+    int64_t result[2]; /* height and width of the result */
+    int64_t taps;      /* most of any phase */
+    int64_t part;      /* source channels at a time */
+    /* a task */
+    int64_t images, size[2];            /* places: images x rows x columns */
+    int64_t wide;                       /* panels of nr channels of the result */
+    int64_t pieces[2], batches, strips; /* how many make the grid, the batch, the channels */
+    size_t band_bytes, panel_bytes, sum_bytes, spare_bytes, offset_bytes;
 };
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t at_most(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t at_least(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 static struct ml_conv_axis axis_of(const struct pull *p, int d, int64_t phase)
 {
@@ -37,58 +64,95 @@ static struct ml_conv_axis axis_of(const struct pull *p, int d, int64_t phase)
                        : ml_conv_axis_forward(p->attr, &p->z, d);
 }
 
-/* How wide a tile is: by the shape alone. */
-static void cut(struct pull *p, int64_t nr)
+/* Positions of the band that the tile walks over for one image: whole rows with their gaps. */
+static int64_t walk(const struct ml_conv_band *b, int64_t rows, int64_t columns)
 {
-    int64_t size = (int64_t)ml_dtype_size(p->source->dtype), tile = 512;
-    int64_t images = p->z.n * p->z.groups, macs = images * p->places * p->to * p->depth;
-    int64_t want = macs / TASK_MACS < MIN_TASKS ? macs / TASK_MACS + 1 : MIN_TASKS;
-    while (tile > 128 && images * ((p->places + tile - 1) / tile) < want)
-        tile /= 2;
-    int64_t fits = p->straight ? tile : COLUMN_BYTES / (p->depth * size + 1);
-    p->whole = images * ((p->places + tile - 1) / tile) < want || fits < 128;
-    if (p->whole)
-        tile = p->straight ? p->places : WHOLE_BYTES / (p->depth * size + 1);
-    else if (tile > fits)
-        tile = fits;
-    tile = tile > nr ? tile / nr * nr : nr;
-    p->tile = tile < p->places ? tile : p->places;
-    p->tiles = p->tile > 0 ? (p->places + p->tile - 1) / p->tile : 0;
+    return (rows - 1) * b->pitch + columns;
 }
 
-/* The product of one tile, without its pointers. */
-static struct ml_gemm gemm_of(const struct pull *p, int64_t n, int64_t k)
+static size_t task_bytes(const struct pull *p)
 {
-    bool across = p->backward && !p->turned; /* one tap: weights [o, c] read the other way */
-    return (struct ml_gemm){
-        .m = p->to,
-        .n = n,
-        .k = k,
-        .a = {NULL, p->w->dtype, across ? 1 : k, across ? p->to : 1},
-        .b = {NULL, p->source->dtype, p->straight ? p->places : n, 1},
-        .c_dtype = p->direct ? p->t->dtype : ML_F32,
-        .c_row = p->direct ? p->places : p->tile,
-        .accumulate = p->direct && p->bias,
-        .bf16 = p->source->dtype == ML_BF16,
-    };
+    return p->band_bytes + p->panel_bytes + p->sum_bytes + p->spare_bytes + p->offset_bytes;
 }
 
-/* The most that any tile's product wants: sizes are not monotone. */
-static size_t gemm_scratch(const struct pull *p, const struct ml_kernels *k, int threads)
+/* How much memory a task of this size takes, the most of all phases. */
+static void measure(struct pull *p)
 {
-    size_t most = 0;
-    int64_t n[2] = {p->tile, p->places - (p->tiles - 1) * p->tile}, before = -1;
+    const struct ml_gemm_kernel *u = p->u;
+    int64_t places = 0;
+    p->band_bytes = 0;
     for (int64_t phase = 0; phase < p->phases[0] * p->phases[1]; phase++) {
-        int64_t depth = p->from * axis_of(p, 0, phase / p->phases[1]).taps *
-                        axis_of(p, 1, phase % p->phases[1]).taps;
-        for (int i = 0; i < 2 && depth != before; i++) {
-            struct ml_gemm g = gemm_of(p, n[i], depth);
-            size_t bytes = ml_gemm_scratch(k, &g, p->whole ? threads : 1);
-            most = most > bytes ? most : bytes;
-        }
-        before = depth;
+        struct ml_conv_axis axis[2] = {axis_of(p, 0, phase / p->phases[1]),
+                                       axis_of(p, 1, phase % p->phases[1])};
+        if (axis[0].taps * axis[1].taps == 0)
+            continue;
+        struct ml_conv_band band;
+        ml_conv_band_init(&band, u, p->source->dtype, axis, p->size, p->part);
+        size_t bytes = ml_conv_band_bytes(&band, p->images);
+        p->band_bytes = p->band_bytes > bytes ? p->band_bytes : bytes;
+        places = at_least(places, walk(&band, p->size[0], p->size[1]));
     }
-    return ml_conv_align(most);
+    p->sum_bytes = ml_conv_align((size_t)(p->wide * p->images * places * u->nr) * sizeof(float));
+}
+
+/* Whole rows where there is room for several of them, whole images where there is room. */
+static void cut_places(struct pull *p, int64_t places)
+{
+    p->images = at_least(at_most(p->z.n, places / at_least(p->grid[0] * p->grid[1], 1)), 1);
+    p->size[1] = at_most(p->grid[1], places);
+    p->size[0] = at_least(at_most(p->grid[0], places / p->size[1]), 1);
+    for (int d = 0; d < 2; d++) {
+        p->pieces[d] = ceil_div(p->grid[d], p->size[d]);
+        p->size[d] = ceil_div(p->grid[d], p->pieces[d]);
+    }
+    p->batches = ceil_div(p->z.n, p->images);
+}
+
+static void cut_channels(struct pull *p, int64_t wide)
+{
+    int64_t all = ceil_div(p->to, p->u->nr);
+    p->strips = ceil_div(all, wide);
+    p->wide = ceil_div(all, p->strips);
+}
+
+static int64_t tasks_of(const struct pull *p)
+{
+    return p->z.groups * p->strips * p->batches * p->pieces[0] * p->pieces[1];
+}
+
+/* What a task of this size spends beside multiplying, as a share of it: packing weights (half a
+ * cycle each, used for places / 32 cycles), copying the band (a fifth of a cycle a number, used for
+ * taps * channels / 32), loading and storing sums for each part of k. */
+static double overhead(const struct pull *p, double places, double wide)
+{
+    double taps = (double)p->taps, channels = wide * p->u->nr;
+    return 16 / places + 6.4 / (taps * channels) + 4 / (taps * (double)p->part);
+}
+
+/* A task: the least overhead that memory allows, and small enough that there are enough tasks. */
+static void cut(struct pull *p, int threads)
+{
+    int64_t all = p->z.n * p->z.groups * p->phases[0] * p->phases[1] * p->grid[0] * p->grid[1];
+    int64_t depth = p->from * p->taps, macs = all * depth * p->to;
+    int64_t want = at_most(4 * threads, macs / TASK_MACS + 1);
+    double room =
+        (double)all * (double)depth * (double)ml_dtype_size(p->source->dtype) / SHARE / threads;
+    double least = 1e9;
+    struct pull best = {0};
+    for (int64_t places = PLACES; places >= PLACES_MIN; places /= 2)
+        for (int64_t wide = 8; wide >= 1; wide /= 2) {
+            double cost = overhead(p, (double)places, (double)wide);
+            cut_places(p, places);
+            cut_channels(p, wide);
+            measure(p);
+            bool last = places == PLACES_MIN && wide == 1 && least == 1e9;
+            bool fits = (double)task_bytes(p) <= room && tasks_of(p) >= want;
+            if (last || (fits && cost < least && p->sum_bytes <= SUM_BYTES)) {
+                least = cost;
+                best = *p;
+            }
+        }
+    *p = best;
 }
 
 static void pull_init(struct pull *p, const struct ml_kernels *k, const struct ml_tensor *t,
@@ -105,108 +169,162 @@ static void pull_init(struct pull *p, const struct ml_kernels *k, const struct m
     p->from = p->backward ? p->z.og : p->z.cg;
     p->to = p->backward ? p->z.cg : p->z.og;
     int64_t taps[2] = {0, 0};
-    bool one = true;
     for (int d = 0; d < 2; d++) {
         p->phases[d] = p->backward ? p->attr->stride[d] : 1;
         p->result[d] = p->backward ? p->z.in[d] : p->z.out[d];
         for (int64_t phase = 0; phase < p->phases[d]; phase++) {
             struct ml_conv_axis axis = axis_of(p, d, phase);
             p->grid[d] = axis.grid;
-            taps[d] = taps[d] > axis.taps ? taps[d] : axis.taps;
+            taps[d] = at_least(taps[d], axis.taps);
         }
-        one = one && p->z.kernel[d] == 1;
-        p->straight = (d == 0 || p->straight) && p->z.kernel[d] == 1 && p->attr->stride[d] == 1 &&
-                      p->attr->padding[d] == 0;
     }
-    p->places = p->grid[0] * p->grid[1];
-    p->depth = p->from * taps[0] * taps[1];
-    bool single = p->phases[0] * p->phases[1] == 1;
-    p->direct = single && (t->dtype == ML_F32 || !p->bias);
-    p->turned = p->backward && !one;
-    cut(p, p->source->dtype == ML_BF16 ? k->gemm_bf16.nr : k->gemm_f32.nr);
-    p->weight_bytes = p->turned ? ml_conv_align(ml_bytes(p->w)) : 0;
-    p->column_bytes =
-        p->straight ? 0
-                    : ml_conv_align((size_t)(p->depth * p->tile) * ml_dtype_size(p->source->dtype));
-    p->product_bytes = p->direct ? 0 : ml_conv_align((size_t)(p->to * p->tile) * sizeof(float));
-    p->gemm_bytes = gemm_scratch(p, k, threads);
+    p->taps = taps[0] * taps[1];
+    p->u = p->source->dtype == ML_BF16 && ml_kernels_have_bf16(k) ? &k->gemm_bf16 : &k->gemm_f32;
+    const struct ml_gemm_kernel *u = p->u;
+    int64_t deep = u->panel / 2 / ((int64_t)u->element * u->nr) / at_least(p->taps, 1);
+    p->part = at_least(deep / u->kr, 1) * u->kr;
+    p->part = ceil_div(ceil_div(p->from, ceil_div(p->from, p->part)), u->kr) * u->kr;
+    int64_t blocks = ceil_div(at_most(p->part, p->from), u->kr);
+    size_t weights = (size_t)(blocks * p->taps * u->kr * u->nr);
+    p->panel_bytes = ml_conv_align(weights * u->element);
+    p->spare_bytes = ml_conv_align(weights * ml_dtype_size(p->w->dtype));
+    size_t turned = (size_t)(u->nr * k->gemm_f32.nr) * sizeof(float); /* of store() */
+    p->spare_bytes = p->spare_bytes > turned ? p->spare_bytes : turned;
+    p->offset_bytes = ml_conv_align((size_t)(blocks * p->taps) * sizeof(int32_t));
+    cut(p, threads);
 }
 
 size_t ml_conv_pull_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
 {
     struct pull p;
     pull_init(&p, k, t, threads);
-    return p.weight_bytes +
-           (p.whole ? 1 : (size_t)threads) * (p.column_bytes + p.product_bytes + p.gemm_bytes);
+    return (size_t)threads * task_bytes(&p);
 }
 
-/* The taps of one phase out of one kernel `w`. */
-static void copy_taps(char *out, const char *w, size_t size, const struct ml_conv_axis *y,
-                      const struct ml_conv_axis *x, int64_t width)
-{
-    for (int64_t i = 0; i < y->taps; i++) {
-        const char *row = w + (size_t)((y->tap + i * y->tap_step) * width + x->tap) * size;
-        if (x->tap_step == 1)
-            memcpy(out, row, (size_t)x->taps * size);
-        else if (size == 4)
-            for (int64_t j = 0; j < x->taps; j++)
-                memcpy(out + 4 * j, row + 4 * j * x->tap_step, 4);
-        else
-            for (int64_t j = 0; j < x->taps; j++)
-                memcpy(out + 2 * j, row + 2 * j * x->tap_step, 2);
-        out += (size_t)x->taps * size;
-    }
-}
-
-/* Some output channels of the transposed weights, all phases. Weights lie [o, c, taps]; wanted is
- * [c, o, taps of the phase] for each phase, phases one after the other. */
-static void turn_weights(void *arg, int64_t begin, int64_t end, int worker)
-{
-    const struct pull *p = arg;
-    size_t size = ml_dtype_size(p->w->dtype);
-    int64_t kernel = p->z.kernel[0] * p->z.kernel[1], before = 0;
-    for (int64_t phase = 0; phase < p->phases[0] * p->phases[1]; phase++) {
-        struct ml_conv_axis y = axis_of(p, 0, phase / p->phases[1]);
-        struct ml_conv_axis x = axis_of(p, 1, phase % p->phases[1]);
-        int64_t taps = y.taps * x.taps;
-        for (int64_t o = 0; o < p->from; o++) /* outside: kernels of one o are neighbours */
-            for (int64_t u = begin; u < end; u++) {
-                int64_t group = u / p->to, c = u % p->to;
-                int64_t from = ((group * p->from + o) * p->to + c) * kernel;
-                int64_t at = p->from * (p->to * (group * kernel + before) + c * taps) + o * taps;
-                copy_taps(p->weights + (size_t)at * size,
-                          (const char *)p->w->data + (size_t)from * size, size, &y, &x,
-                          p->z.kernel[1]);
-            }
-        before += taps;
-    }
-}
-
-/* A tile of the result and the work on it. */
-struct tile {
+/* One task on one phase. */
+struct work {
     const struct pull *p;
-    int64_t image, group; /* of the batch, of the channels */
-    int64_t first, n;     /* grid places */
+    int64_t group, image, images;
+    int64_t first[2], size[2]; /* places of the grid */
+    int64_t channel, panels;   /* of the result, within the group */
     int64_t phase[2];
-    int64_t weights_at; /* elements into the turned weights */
-    struct ml_conv_axis axis[2];
-    const char *source;
-    char *columns;
-    float *product;
+    int64_t places; /* that the tile walks over in one image */
+    struct ml_conv_band layout;
+    char *band, *panel, *spare;
+    int32_t *at;
+    float *sums; /* [panel][image][places][nr] */
 };
 
-/* Channels [begin, end) of the source become columns. */
-static void columns_range(void *arg, int64_t begin, int64_t end, int worker)
+/* ---- weights ---- */
+
+/* The taps of a phase, of one kernel `w`, `apart` numbers from one to the next. */
+static void copy_taps(char *out, size_t apart, const char *w, size_t size,
+                      const struct ml_conv_axis axis[2], int64_t width)
 {
-    const struct tile *at = arg;
-    const struct pull *p = at->p;
-    size_t size = ml_dtype_size(p->source->dtype);
-    int64_t plane = p->source->dim[2] * p->source->dim[3];
-    int64_t row = at->axis[0].taps * at->axis[1].taps * at->n;
-    ml_conv_columns(at->columns + (size_t)(begin * row) * size,
-                    at->source + (size_t)(begin * plane) * size, end - begin, size, at->axis,
-                    at->first, at->n);
+    const struct ml_conv_axis *y = &axis[0], *x = &axis[1];
+    for (int64_t i = 0; i < y->taps; i++) {
+        const char *row = w + (size_t)((y->tap + i * y->tap_step) * width + x->tap) * size;
+        for (int64_t j = 0; j < x->taps; j++, out += apart * size)
+            if (size == 4)
+                memcpy(out, row + 4 * j * x->tap_step, 4);
+            else
+                memcpy(out, row + 2 * j * x->tap_step, 2);
+    }
 }
+
+/* Columns of the result's channels [channel, + columns), rows of source channels [c, + channels)
+ * with all taps of the phase: [block of kr][tap][kr][column]. */
+static void pack_weights(const struct work *at, int64_t channel, int64_t columns, int64_t c,
+                         int64_t channels)
+{
+    const struct pull *p = at->p;
+    const struct ml_gemm_kernel *u = p->u;
+    const struct ml_conv_axis *axis = at->layout.axis;
+    size_t size = ml_dtype_size(p->w->dtype);
+    int64_t kernel = p->z.kernel[0] * p->z.kernel[1], taps = axis[0].taps * axis[1].taps;
+    /* strides of a channel of the result and of the source */
+    int64_t out = p->backward ? kernel : p->from * kernel;
+    int64_t in = p->backward ? p->to * kernel : kernel;
+    int64_t start = at->group * p->from * p->to * kernel + channel * out + c * in;
+    const char *w = (const char *)p->w->data + (size_t)start * size;
+    if (kernel == 1) {
+        u->pack_b(at->panel, w, p->w->dtype, out, in, columns, channels);
+        return;
+    }
+    if (!p->backward && u->kr == 1) {
+        u->pack_b(at->panel, w, p->w->dtype, out, 1, columns, channels * kernel);
+        return;
+    }
+    if (u->kr == 1) {
+        int64_t rows = taps == kernel ? 1 : axis[0].taps, each = taps / rows;
+        for (int64_t k = 0; k < channels; k++)
+            for (int64_t i = 0; i < rows; i++) {
+                int64_t tap = (axis[0].tap + i * axis[0].tap_step) * p->z.kernel[1] + axis[1].tap;
+                u->pack_b(at->panel + (size_t)((k * rows + i) * each * u->nr) * u->element,
+                          w + (size_t)(k * in + tap) * size, p->w->dtype, out, axis[1].tap_step,
+                          columns, each);
+            }
+        return;
+    }
+    int64_t depth = ceil_div(channels, u->kr) * taps * u->kr;
+    if (channels % u->kr)
+        memset(at->spare, 0, (size_t)(columns * depth) * size);
+    for (int64_t k = 0; k < channels; k++)
+        for (int64_t i = 0; i < columns; i++) {
+            int64_t to = i * depth + k / u->kr * taps * u->kr + k % u->kr;
+            copy_taps(at->spare + (size_t)to * size, (size_t)u->kr,
+                      w + (size_t)(k * in + i * out) * size, size, axis, p->z.kernel[1]);
+        }
+    u->pack_b(at->panel, at->spare, p->w->dtype, depth, 1, columns, depth);
+}
+
+/* ---- the product ---- */
+
+/* The source's channels from c on, of image m of the task. */
+static const char *source_at(const struct work *at, int64_t m, int64_t c)
+{
+    const struct ml_tensor *s = at->p->source;
+    int64_t channel = (at->image + m) * s->dim[1] + at->group * at->p->from + c;
+    return (const char *)s->data +
+           (size_t)(channel * s->dim[2] * s->dim[3]) * ml_dtype_size(s->dtype);
+}
+
+/* The band of source channels from c on against one panel of weights. */
+static void multiply(const struct work *at, float *sums, int64_t steps, int64_t c)
+{
+    const struct ml_gemm_kernel *u = at->p->u;
+    size_t place = (size_t)u->kr * u->element;
+    int64_t tiles = ceil_div(at->places, u->mr), rows = ceil_div(at->places, tiles);
+    for (int64_t m = 0; m < at->images; m++, sums += at->places * u->nr) {
+        const char *image = at->band + (size_t)(m * at->layout.image) * u->element;
+        if (at->layout.ready)
+            image = ml_conv_band_in_source(&at->layout, source_at(at, m, c), at->first);
+        for (int64_t i = 0; i < at->places; i += rows)
+            u->tile_places(at_most(rows, at->places - i), steps, at->at, image + (size_t)i * place,
+                           at->panel, sums + i * u->nr, u->nr, c > 0);
+    }
+}
+
+static void form_sums(const struct work *at)
+{
+    const struct pull *p = at->p;
+    const struct ml_gemm_kernel *u = p->u;
+    int64_t area = at->images * at->places * u->nr;
+    for (int64_t c = 0; c < p->from; c += p->part) {
+        int64_t channels = at_most(p->part, p->from - c);
+        int64_t steps = ml_conv_band_steps(&at->layout, channels);
+        for (int64_t m = 0; m < at->images && !at->layout.ready; m++)
+            ml_conv_band_fill(&at->layout, at->band + (size_t)(m * at->layout.image) * u->element,
+                              source_at(at, m, c), p->source->dtype, channels, at->first);
+        for (int64_t j = 0; j < at->panels; j++) {
+            int64_t channel = at->channel + j * u->nr;
+            pack_weights(at, channel, at_most(u->nr, p->to - channel), c, channels);
+            multiply(at, at->sums + j * area, steps, c);
+        }
+    }
+}
+
+/* ---- the result ---- */
 
 /* n adjacent sums to places `step` apart. */
 static void store_apart(const struct ml_tensor *t, int64_t at, int64_t step, const float *sum,
@@ -220,93 +338,94 @@ static void store_apart(const struct ml_tensor *t, int64_t at, int64_t step, con
             ((ml_bf16 *)t->data)[at + i * step] = ml_f32_to_bf16(sum[i]);
 }
 
-/* Channels [begin, end) of the product go to their places: bias added, converted, the phases'
- * number apart. */
-static void spread_range(void *arg, int64_t begin, int64_t end, int worker)
+/* n sums of one channel's plane to grid place (row, column) and right of it. */
+static void store_row(const struct work *at, int64_t plane, int64_t row, int64_t column, float *sum,
+                      int64_t n, float bias)
 {
-    const struct tile *at = arg;
     const struct pull *p = at->p;
-    for (int64_t c = begin; c < end; c++) {
-        float *row = at->product + c * p->tile;
-        int64_t channel = at->group * p->to + c;
-        int64_t plane = (at->image * p->t->dim[1] + channel) * p->result[0] * p->result[1];
-        if (p->bias)
-            p->run->k->affine(at->n, row, row, 1, ((const float *)p->bias->data)[channel]);
-        for (int64_t i = 0; i < at->n;) {
-            int64_t place = at->first + i, ty = place / p->grid[1], tx = place % p->grid[1];
-            int64_t left = p->grid[1] - tx, run = left < at->n - i ? left : at->n - i;
-            int64_t y = ty * p->phases[0] + at->phase[0], x = tx * p->phases[1] + at->phase[1];
-            if (x < p->result[1] && y < p->result[0]) { /* the last phases have fewer places */
-                int64_t room = (p->result[1] - 1 - x) / p->phases[1] + 1;
-                store_apart(p->t, plane + y * p->result[1] + x, p->phases[1], row + i,
-                            room < run ? room : run);
-            }
-            i += run;
-        }
+    const struct ml_kernels *k = p->run->k;
+    int64_t step = p->phases[1], x = column * step + at->phase[1];
+    int64_t y = row * p->phases[0] + at->phase[0], start = plane + y * p->result[1] + x;
+    if (y >= p->result[0] || x >= p->result[1]) /* the last phases have fewer places */
+        return;
+    n = at_most(n, (p->result[1] - 1 - x) / step + 1);
+    if (step == 1) {
+        float *out = ml_store_begin(p->t, start, sum);
+        k->affine(n, out, sum, 1, bias);
+        ml_store_end(k, p->t, start, n, out);
+    } else {
+        k->affine(n, sum, sum, 1, bias);
+        store_apart(p->t, start, step, sum, n);
     }
 }
 
-/* One phase of a tile. scratch is the product's own. */
-static void pull_phase(struct tile *at, char *scratch)
+/* Sums [places][nr] of one panel and image, turned into rows of planes. */
+static void store(const struct work *at, const float *sums, int64_t image, int64_t channel)
 {
     const struct pull *p = at->p;
-    const struct ml_tensor *t = p->t;
-    struct ml_run *whole = p->whole ? p->run : NULL;
-    at->axis[0] = axis_of(p, 0, at->phase[0]);
-    at->axis[1] = axis_of(p, 1, at->phase[1]);
-    int64_t depth = p->from * at->axis[0].taps * at->axis[1].taps;
-    int64_t channel = at->group * p->to, w_at = channel * depth; /* [to, depth] */
-    struct ml_gemm g = gemm_of(p, at->n, depth);
-    g.b.data = at->columns;
-    g.c = at->product;
-    if (p->straight)
-        g.b.data = at->source + (size_t)at->first * ml_dtype_size(p->source->dtype);
-    else if (whole)
-        ml_parallel(whole, p->from, 8, columns_range, at);
-    else
-        columns_range(at, 0, p->from, 0);
-    if (p->turned)
-        w_at = at->weights_at;
-    else if (p->backward)
-        w_at = channel * p->from;
-    g.a.data = (p->turned ? p->weights : (const char *)p->w->data) +
-               (size_t)w_at * ml_dtype_size(p->w->dtype);
-    if (p->direct) {
-        int64_t out = (at->image * t->dim[1] + channel) * p->places + at->first;
-        g.c = (char *)t->data + (size_t)out * ml_dtype_size(t->dtype);
-        for (int64_t c = 0; p->bias && c < p->to; c++)
-            p->run->k->fill(at->n, (float *)t->data + out + c * p->places,
-                            ((const float *)p->bias->data)[channel + c]);
+    const struct ml_gemm_kernel *u = p->u, *turn = &p->run->k->gemm_f32;
+    int64_t channels = at_most(u->nr, p->to - channel);
+    float *turned = (float *)(void *)at->spare; /* [channel][place] */
+    for (int64_t r = 0; r < at->size[0]; r++)
+        for (int64_t i = 0; i < at->size[1]; i += turn->nr) {
+            int64_t n = at_most(turn->nr, at->size[1] - i);
+            turn->pack_b(turned, sums + (r * at->layout.pitch + i) * u->nr, ML_F32, u->nr, 1, n,
+                         channels);
+            for (int64_t c = 0; c < channels; c++) {
+                int64_t o = at->group * p->to + channel + c;
+                int64_t plane = (image * p->t->dim[1] + o) * p->result[0] * p->result[1];
+                store_row(at, plane, at->first[0] + r, at->first[1] + i, turned + c * turn->nr, n,
+                          p->bias ? ((const float *)p->bias->data)[o] : 0);
+            }
+        }
+}
+
+static void pull_phase(struct work *at)
+{
+    const struct pull *p = at->p;
+    struct ml_conv_axis axis[2] = {axis_of(p, 0, at->phase[0]), axis_of(p, 1, at->phase[1])};
+    int64_t nr = p->u->nr;
+    if (axis[0].taps * axis[1].taps > 0 && p->from > 0) {
+        ml_conv_band_init(&at->layout, p->u, p->source->dtype, axis, p->size, p->part);
+        ml_conv_band_offsets(&at->layout, at_most(p->part, p->from), at->at);
+        at->places = walk(&at->layout, at->size[0], at->size[1]);
+        form_sums(at);
+    } else { /* nothing reaches these places */
+        at->layout.pitch = at->size[1];
+        at->places = at->size[0] * at->size[1];
+        memset(at->sums, 0, (size_t)(at->panels * at->images * at->places * nr) * sizeof(float));
     }
-    ml_gemm_run(p->run->k, &g, whole ? whole->pool : NULL, scratch);
-    if (p->direct)
-        return;
-    if (whole)
-        ml_parallel(whole, p->to, 8, spread_range, at);
-    else
-        spread_range(at, 0, p->to, 0);
+    for (int64_t m = 0; m < at->images; m++)
+        for (int64_t j = 0; j < at->panels; j++)
+            store(at, at->sums + (j * at->images + m) * at->places * nr, at->image + m,
+                  at->channel + j * nr);
 }
 
 static void pull_task(void *arg, int64_t task, int worker)
 {
     const struct pull *p = arg;
-    const struct ml_tensor *s = p->source;
-    char *scratch = (char *)p->run->scratch + p->weight_bytes +
-                    (size_t)worker * (p->column_bytes + p->product_bytes + p->gemm_bytes);
-    struct tile at = {.p = p, .columns = scratch};
-    at.product = (float *)(void *)(scratch + p->column_bytes);
-    at.group = task / p->tiles % p->z.groups;
-    at.image = task / p->tiles / p->z.groups;
-    at.first = task % p->tiles * p->tile;
-    at.n = p->places - at.first < p->tile ? p->places - at.first : p->tile;
-    at.weights_at = at.group * p->from * p->to * p->z.kernel[0] * p->z.kernel[1];
-    int64_t plane = (at.image * s->dim[1] + at.group * p->from) * s->dim[2] * s->dim[3];
-    at.source = (const char *)s->data + (size_t)plane * ml_dtype_size(s->dtype);
+    struct work at = {.p = p};
+    at.band = (char *)p->run->scratch + (size_t)worker * task_bytes(p);
+    at.panel = at.band + p->band_bytes;
+    at.sums = (float *)(void *)(at.panel + p->panel_bytes);
+    at.spare = (char *)at.sums + p->sum_bytes;
+    at.at = (int32_t *)(void *)(at.spare + p->spare_bytes);
+    for (int d = 1; d >= 0; d--) {
+        at.first[d] = task % p->pieces[d] * p->size[d];
+        at.size[d] = at_most(p->size[d], p->grid[d] - at.first[d]);
+        task /= p->pieces[d];
+    }
+    at.image = task % p->batches * p->images;
+    at.images = at_most(p->images, p->z.n - at.image);
+    task /= p->batches;
+    at.channel = task % p->strips * p->wide * p->u->nr;
+    at.panels = at_most(p->wide, ceil_div(p->to - at.channel, p->u->nr));
+    at.group = task / p->strips;
+    if (at.size[0] <= 0 || at.size[1] <= 0 || at.images <= 0 || at.panels <= 0)
+        return; /* pieces of equal size may cover the grid before the last */
     for (at.phase[0] = 0; at.phase[0] < p->phases[0]; at.phase[0]++)
-        for (at.phase[1] = 0; at.phase[1] < p->phases[1]; at.phase[1]++) {
-            pull_phase(&at, scratch + p->column_bytes + p->product_bytes);
-            at.weights_at += p->from * p->to * at.axis[0].taps * at.axis[1].taps;
-        }
+        for (at.phase[1] = 0; at.phase[1] < p->phases[1]; at.phase[1]++)
+            pull_phase(&at);
 }
 
 void ml_conv_pull_forward(struct ml_run *run, struct ml_tensor *t)
@@ -314,14 +433,6 @@ void ml_conv_pull_forward(struct ml_run *run, struct ml_tensor *t)
     struct pull p;
     pull_init(&p, run->k, t, run->threads);
     p.run = run;
-    p.weights = run->scratch;
-    if (ml_count(t) == 0)
-        return;
-    if (p.turned)
-        ml_parallel(run, p.z.groups * p.to, 16, turn_weights, &p);
-    int64_t tasks = p.z.n * p.z.groups * p.tiles;
-    if (!p.whole)
-        ml_pool_run(run->pool, tasks, pull_task, &p);
-    for (int64_t task = 0; p.whole && task < tasks; task++)
-        pull_task(&p, task, 0);
+    if (ml_count(t) > 0)
+        ml_pool_run(run->pool, tasks_of(&p), pull_task, &p);
 }

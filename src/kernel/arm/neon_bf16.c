@@ -79,6 +79,45 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
         }
 }
 
+static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const void *a,
+                        const void *panel_b, float *c, int64_t ldc, bool accumulate)
+{
+    const ml_bf16 *b = panel_b;
+    float32x4_t sum[MR][3];
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; i++)
+        sum[i][0] = sum[i][1] = sum[i][2] = vdupq_n_f32(0.0f);
+    for (int64_t s = 0; s < steps; s++, b += 2 * NR) {
+        const ml_bf16 *from = (const ml_bf16 *)a + at[s];
+        ml_bf16 few[2 * MR] = {0};
+        if (rows < MR)
+            from = memcpy(few, from, (size_t)rows * 2 * sizeof *few);
+        bfloat16x8_t a0 = load_pairs(from), a1 = load_pairs(from + 8);
+        bfloat16x8_t column[3] = {load_pairs(b), load_pairs(b + 8), load_pairs(b + 16)};
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; j++) {
+            sum[0][j] = vbfdotq_laneq_f32(sum[0][j], column[j], a0, 0);
+            sum[1][j] = vbfdotq_laneq_f32(sum[1][j], column[j], a0, 1);
+            sum[2][j] = vbfdotq_laneq_f32(sum[2][j], column[j], a0, 2);
+            sum[3][j] = vbfdotq_laneq_f32(sum[3][j], column[j], a0, 3);
+            sum[4][j] = vbfdotq_laneq_f32(sum[4][j], column[j], a1, 0);
+            sum[5][j] = vbfdotq_laneq_f32(sum[5][j], column[j], a1, 1);
+            sum[6][j] = vbfdotq_laneq_f32(sum[6][j], column[j], a1, 2);
+            sum[7][j] = vbfdotq_laneq_f32(sum[7][j], column[j], a1, 3);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; i++, c += ldc)
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; j++) {
+            if (i >= rows)
+                break;
+            if (accumulate)
+                sum[i][j] = vaddq_f32(sum[i][j], vld1q_f32(c + 4 * j));
+            vst1q_f32(c + 4 * j, sum[i][j]);
+        }
+}
+
 /* 24 independent sums. The empty asm keeps them in registers and in the loop. */
 static int64_t burn(int64_t steps)
 {
@@ -100,5 +139,6 @@ static int64_t burn(int64_t steps)
 void ml_neon_bf16(struct ml_kernels *out)
 {
     out->gemm_bf16 =
-        (struct ml_gemm_kernel){MR, NR, 2, sizeof(ml_bf16), pack_a, pack_b, tile, burn, 16 << 10};
+        (struct ml_gemm_kernel){MR,   NR,   2,        sizeof(ml_bf16),         pack_a,     pack_b,
+                                tile, burn, 16 << 10, ml_ref_pack_place_pairs, tile_places};
 }

@@ -103,6 +103,45 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
         }
 }
 
+static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const void *a,
+                        const void *panel_b, float *c, int64_t ldc, bool accumulate)
+{
+    const float *b = panel_b;
+    float32x4_t sum[MR][3];
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; i++)
+        sum[i][0] = sum[i][1] = sum[i][2] = vdupq_n_f32(0.0f);
+    for (int64_t s = 0; s < steps; s++, b += 1 * NR) {
+        const float *from = (const float *)a + at[s];
+        float few[MR] = {0};
+        if (rows < MR)
+            from = memcpy(few, from, (size_t)rows * sizeof *few);
+        float32x4_t a0 = vld1q_f32(from), a1 = vld1q_f32(from + 4);
+        float32x4_t column[3] = {vld1q_f32(b), vld1q_f32(b + 4), vld1q_f32(b + 8)};
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; j++) {
+            sum[0][j] = vfmaq_laneq_f32(sum[0][j], column[j], a0, 0);
+            sum[1][j] = vfmaq_laneq_f32(sum[1][j], column[j], a0, 1);
+            sum[2][j] = vfmaq_laneq_f32(sum[2][j], column[j], a0, 2);
+            sum[3][j] = vfmaq_laneq_f32(sum[3][j], column[j], a0, 3);
+            sum[4][j] = vfmaq_laneq_f32(sum[4][j], column[j], a1, 0);
+            sum[5][j] = vfmaq_laneq_f32(sum[5][j], column[j], a1, 1);
+            sum[6][j] = vfmaq_laneq_f32(sum[6][j], column[j], a1, 2);
+            sum[7][j] = vfmaq_laneq_f32(sum[7][j], column[j], a1, 3);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; i++, c += ldc)
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; j++) {
+            if (i >= rows)
+                break;
+            if (accumulate)
+                sum[i][j] = vaddq_f32(sum[i][j], vld1q_f32(c + 4 * j));
+            vst1q_f32(c + 4 * j, sum[i][j]);
+        }
+}
+
 /* 24 independent sums. The empty asm keeps them in registers and in the loop. */
 static int64_t burn(int64_t steps)
 {
@@ -123,5 +162,6 @@ static int64_t burn(int64_t steps)
 void ml_neon_gemm(struct ml_kernels *out)
 {
     out->gemm_f32 =
-        (struct ml_gemm_kernel){MR, NR, 1, sizeof(float), pack_a, pack_b, tile, burn, 16 << 10};
+        (struct ml_gemm_kernel){MR,   NR,   1,        sizeof(float),      pack_a,     pack_b,
+                                tile, burn, 16 << 10, ml_ref_pack_places, tile_places};
 }

@@ -94,6 +94,58 @@ static void tile_bf16(int64_t k, const void *panel_a, const void *panel_b, float
     put(sum, c, ldc, accumulate);
 }
 
+/* [place][1]; see table.h. */
+void ml_ref_pack_places(void *to, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                        int64_t n, int64_t k)
+{
+    for (int64_t i = 0; i < n; i++)
+        ((float *)to)[i] = load(src, type, i * si);
+}
+
+/* [place][2] */
+void ml_ref_pack_place_pairs(void *to, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                             int64_t n, int64_t k)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t p = 0; p < 2; p++)
+            ((ml_bf16 *)to)[2 * i + p] =
+                p < k ? ml_f32_to_bf16(load(src, type, i * si + p * sp)) : 0;
+}
+
+static void put_rows(float sum[MR][NR], int64_t rows, float *c, int64_t ldc, bool accumulate)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int j = 0; j < NR; j++)
+            c[i * ldc + j] = accumulate ? c[i * ldc + j] + sum[i][j] : sum[i][j];
+}
+
+static void tile_places_f32(int64_t rows, int64_t steps, const int32_t *at, const void *a,
+                            const void *panel_b, float *c, int64_t ldc, bool accumulate)
+{
+    const float *b = panel_b;
+    float sum[MR][NR] = {{0}};
+    for (int64_t s = 0; s < steps; s++, b += NR)
+        for (int64_t i = 0; i < rows; i++)
+            for (int j = 0; j < NR; j++)
+                sum[i][j] += ((const float *)a)[at[s] + i] * b[j];
+    put_rows(sum, rows, c, ldc, accumulate);
+}
+
+static void tile_places_bf16(int64_t rows, int64_t steps, const int32_t *at, const void *a,
+                             const void *panel_b, float *c, int64_t ldc, bool accumulate)
+{
+    const ml_bf16 *b = panel_b;
+    float sum[MR][NR] = {{0}};
+    for (int64_t s = 0; s < steps; s++, b += 2 * NR)
+        for (int64_t i = 0; i < rows; i++) {
+            const ml_bf16 *x = (const ml_bf16 *)a + at[s] + 2 * i;
+            for (int j = 0; j < NR; j++)
+                for (int q = 0; q < 2; q++)
+                    sum[i][j] += ml_bf16_to_f32(x[q]) * ml_bf16_to_f32(b[2 * j + q]);
+        }
+    put_rows(sum, rows, c, ldc, accumulate);
+}
+
 static void gemv(int64_t rows, int64_t n, int64_t k, float *y, int64_t ldy, const void *w,
                  enum ml_dtype w_type, int64_t ldw, const float *x, int64_t ldx)
 {
@@ -125,8 +177,10 @@ static int64_t burn(int64_t steps)
 void ml_ref_gemm(struct ml_kernels *out)
 {
     out->gemv = gemv;
-    out->gemm_f32 = (struct ml_gemm_kernel){MR,         NR,       1,    sizeof(float), pack_a_f32,
-                                            pack_b_f32, tile_f32, burn, 16 << 10};
+    out->gemm_f32 = (struct ml_gemm_kernel){
+        MR,       NR,   1,        sizeof(float),      pack_a_f32,     pack_b_f32,
+        tile_f32, burn, 16 << 10, ml_ref_pack_places, tile_places_f32};
     out->gemm_bf16 = (struct ml_gemm_kernel){
-        MR, NR, 2, sizeof(ml_bf16), pack_a_bf16, pack_b_bf16, tile_bf16, burn, 16 << 10};
+        MR,        NR,   2,        sizeof(ml_bf16),         pack_a_bf16,     pack_b_bf16,
+        tile_bf16, burn, 16 << 10, ml_ref_pack_place_pairs, tile_places_bf16};
 }

@@ -139,6 +139,68 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
     _tile_release();
 }
 
+/* A block of A's panel is [MR][KR]: MR places at a time. */
+static void pack_places(void *to, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                        int64_t n, int64_t k)
+{
+    int64_t bytes = type == ML_F32 ? 4 : 2;
+    for (int64_t i = 0; i < n; i += MR)
+        pack_a((ml_bf16 *)to + i * KR, (const char *)src + i * si * bytes, type, si, sp,
+               n - i < MR ? n - i : MR, k);
+}
+
+/* Hardware tiles of rows <= 16 and of the rest. */
+static struct tile_config config_for(int64_t rows)
+{
+    struct tile_config own = config;
+    int64_t low = rows < 16 ? rows : 16, high = rows > 16 ? rows - 16 : 1;
+    own.rows[0] = own.rows[1] = own.rows[4] = (uint8_t)low;
+    own.rows[2] = own.rows[3] = own.rows[5] = (uint8_t)high;
+    return own;
+}
+
+static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const void *a,
+                        const void *panel_b, float *c, int64_t ldc, bool accumulate)
+{
+    const ml_bf16 *b = panel_b;
+    size_t row = (size_t)ldc * sizeof *c;
+    struct tile_config own = config_for(rows);
+    bool high = rows > 16;
+    _tile_loadconfig(&own);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    if (accumulate) {
+        _tile_loadd(0, c, row);
+        _tile_loadd(1, c + 16, row);
+        if (high) {
+            _tile_loadd(2, c + 16 * ldc, row);
+            _tile_loadd(3, c + 16 * ldc + 16, row);
+        }
+    }
+    for (int64_t s = 0; s < steps; s++, b += NR * KR) {
+        const ml_bf16 *from = (const ml_bf16 *)a + at[s];
+        _tile_loadd(4, from, KR * 2);
+        _tile_loadd(6, b, NR * 4);
+        _tile_loadd(7, b + 32, NR * 4);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        if (high) {
+            _tile_loadd(5, from + 16 * KR, KR * 2);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+    }
+    _tile_stored(0, c, row);
+    _tile_stored(1, c + 16, row);
+    if (high) {
+        _tile_stored(2, c + 16 * ldc, row);
+        _tile_stored(3, c + 16 * ldc + 16, row);
+    }
+    _tile_release();
+}
+
 /* Four independent sums, no loads. */
 static int64_t burn(int64_t steps)
 {
@@ -162,5 +224,6 @@ static int64_t burn(int64_t steps)
 void ml_amx_bf16(struct ml_kernels *out)
 {
     out->gemm_bf16 =
-        (struct ml_gemm_kernel){MR, NR, KR, sizeof(ml_bf16), pack_a, pack_b, tile, burn, 64 << 10};
+        (struct ml_gemm_kernel){MR,   NR,   KR,       sizeof(ml_bf16), pack_a,     pack_b,
+                                tile, burn, 64 << 10, pack_places,     tile_places};
 }

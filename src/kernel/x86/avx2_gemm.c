@@ -177,6 +177,63 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
     }
 }
 
+static void pack_places(void *to, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                        int64_t n, int64_t k)
+{
+    int64_t i = 0;
+    if (si == 1)
+        for (; i + 8 <= n; i += 8)
+            v_store((float *)to + i, load8(src, type, i, 8));
+    if (i < n)
+        ml_ref_pack_places((float *)to + i, (const char *)src + i * si * (type == ML_F32 ? 4 : 2),
+                           type, si, sp, n - i, k);
+}
+
+/* `tile` for a number of rows that is known when this is compiled. */
+static inline __attribute__((always_inline)) void places_of(const int rows, int64_t steps,
+                                                            const int32_t *at, const float *a0,
+                                                            const float *b, float *c, int64_t ldc,
+                                                            bool accumulate)
+{
+    vf sum[MR][2];
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++)
+        sum[i][0] = sum[i][1] = _mm256_setzero_ps();
+#pragma GCC unroll 4
+    for (int64_t s = 0; s < steps; s++, b += NR) {
+        const float *a = a0 + at[s];
+        vf b0 = v_load(b), b1 = v_load(b + 8);
+#pragma GCC unroll 6
+        for (int i = 0; i < rows; i++) {
+            vf x = _mm256_broadcast_ss(a + i);
+            sum[i][0] = v_fma(x, b0, sum[i][0]);
+            sum[i][1] = v_fma(x, b1, sum[i][1]);
+        }
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++, c += ldc) {
+        if (accumulate) {
+            sum[i][0] = v_add(sum[i][0], v_load(c));
+            sum[i][1] = v_add(sum[i][1], v_load(c + 8));
+        }
+        v_store(c, sum[i][0]);
+        v_store(c + 8, sum[i][1]);
+    }
+}
+
+static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const void *a,
+                        const void *panel_b, float *c, int64_t ldc, bool accumulate)
+{
+#define ROWS(n)                                                                                    \
+    case n:                                                                                        \
+        places_of(n, steps, at, a, panel_b, c, ldc, accumulate);                                   \
+        break;
+    switch (rows) {
+        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
+    }
+#undef ROWS
+}
+
 /* 12 independent sums. The empty asm keeps them in registers and in the loop. */
 static int64_t burn(int64_t steps)
 {
@@ -196,6 +253,6 @@ static int64_t burn(int64_t steps)
 
 void ml_avx2_gemm(struct ml_kernels *out)
 {
-    out->gemm_f32 =
-        (struct ml_gemm_kernel){MR, NR, 1, sizeof(float), pack_a, pack_b, tile, burn, 16 << 10};
+    out->gemm_f32 = (struct ml_gemm_kernel){MR,   NR,   1,        sizeof(float), pack_a,     pack_b,
+                                            tile, burn, 16 << 10, pack_places,   tile_places};
 }

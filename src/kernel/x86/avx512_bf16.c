@@ -5,6 +5,8 @@
  * 28 cycles and twice the flops of f32. The instruction takes denormals as zero and rounds to
  * nearest even. Intel's processors need two cycles or more for it, which makes f32 faster there
  * (ml_kernels_have_bf16); they have amx_bf16.c. */
+#include <string.h>
+
 #include "kernel/x86/avx512_pairs.h"
 #include "kernel/x86/x86.h"
 
@@ -61,6 +63,64 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
     }
 }
 
+/* A panel of B two deep is [NR][2]: NR places at a time. */
+static void pack_places(void *to, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                        int64_t n, int64_t k)
+{
+    int64_t bytes = type == ML_F32 ? 4 : 2;
+    for (int64_t i = 0; i < n; i += NR)
+        pack_b((ml_bf16 *)to + 2 * i, (const char *)src + i * si * bytes, type, si, sp,
+               n - i < NR ? n - i : NR, k);
+}
+
+static inline __attribute__((always_inline)) void places_of(const int rows, int64_t steps,
+                                                            const int32_t *at, const ml_bf16 *a0,
+                                                            const int32_t *b, float *c, int64_t ldc,
+                                                            bool accumulate)
+{
+    __m512 sum[MR][2];
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++)
+        sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+    for (int64_t s = 0; s < steps; s++, b += NR) {
+        const ml_bf16 *a = a0 + at[s];
+        __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = (__m512bh)_mm512_loadu_si512(b + 16);
+#pragma GCC unroll 14
+        for (int i = 0; i < rows; i++) {
+            int32_t pair;
+            memcpy(&pair, a + 2 * i, sizeof pair);
+            __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
+            sum[i][0] = _mm512_dpbf16_ps(sum[i][0], x, b0);
+            sum[i][1] = _mm512_dpbf16_ps(sum[i][1], x, b1);
+        }
+    }
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++, c += ldc) {
+        if (accumulate) {
+            sum[i][0] = _mm512_add_ps(sum[i][0], _mm512_loadu_ps(c));
+            sum[i][1] = _mm512_add_ps(sum[i][1], _mm512_loadu_ps(c + 16));
+        }
+        _mm512_storeu_ps(c, sum[i][0]);
+        _mm512_storeu_ps(c + 16, sum[i][1]);
+    }
+}
+
+static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const void *a,
+                        const void *panel_b, float *c, int64_t ldc, bool accumulate)
+{
+#define ROWS(n)                                                                                    \
+    case n:                                                                                        \
+        places_of(n, steps, at, a, panel_b, c, ldc, accumulate);                                   \
+        break;
+    switch (rows) {
+        ROWS(1)
+        ROWS(2)
+        ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13)
+            ROWS(14)
+    }
+#undef ROWS
+}
+
 /* 16 independent sums: twice what latency 4 times 2 pipes needs. The empty asm keeps them in
  * registers and in the loop. */
 static int64_t burn(int64_t steps)
@@ -82,6 +142,6 @@ static int64_t burn(int64_t steps)
 
 void ml_avx512_bf16(struct ml_kernels *out)
 {
-    out->gemm_bf16 =
-        (struct ml_gemm_kernel){MR, NR, 2, sizeof(ml_bf16), pack_a, pack_b, tile, burn, 32 << 10};
+    out->gemm_bf16 = (struct ml_gemm_kernel){
+        MR, NR, 2, sizeof(ml_bf16), pack_a, pack_b, tile, burn, 32 << 10, pack_places, tile_places};
 }

@@ -11,8 +11,9 @@
 #include "kernel/x86/avx512_transpose.h"
 #include "kernel/x86/x86.h"
 
-#define MR 14
-#define NR 32
+#define MR          14
+#define NR          32
+#define GATHER_MOST (1 << 24) /* apart, so that 16 of them fit an index */
 
 /* k-adjacent source: `rows` (<= 16) rows into lanes [lane, lane + 16) of a panel of `width`.
  * A panel narrower than 16 lanes is stored in ascending order, each store overwriting the
@@ -57,6 +58,22 @@ static inline __attribute__((always_inline)) void pack_columns(float *panel, int
     }
 }
 
+/* Any strides. */
+static void pack_gathered(float *panel, int width, const float *src, int64_t si, int64_t sp,
+                          int64_t rows, int64_t k)
+{
+    const __m512i count = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i index = _mm512_mullo_epi32(count, _mm512_set1_epi32((int)si));
+    for (int lane = 0; lane < width; lane += 16) {
+        __mmask16 mask = ml_mask16(rows - lane), lanes = ml_mask16(width - lane);
+        const float *from = src + (rows > lane ? lane * si : 0);
+        for (int64_t p = 0; p < k; p++)
+            _mm512_mask_storeu_ps(
+                panel + p * width + lane, lanes,
+                _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, index, from + p * sp, 4));
+    }
+}
+
 static inline __attribute__((always_inline)) void pack(int width, float *panel, const void *src,
                                                        enum ml_dtype type, int64_t si, int64_t sp,
                                                        int64_t rows, int64_t k)
@@ -68,6 +85,8 @@ static inline __attribute__((always_inline)) void pack(int width, float *panel, 
                       rows - lane, k);
     else if (si == 1)
         pack_columns(panel, width, src, type, sp, rows, k);
+    else if (type == ML_F32 && si > 0 && si < GATHER_MOST)
+        pack_gathered(panel, width, src, si, sp, rows, k);
     else
         ml_ref_pack_f32(width, panel, src, type, si, sp, rows, k);
 }
@@ -122,6 +141,92 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
     }
 }
 
+/* n numbers, si apart: of 32 loaded ones every other, or gathered. */
+static void pack_apart(float *to, const float *src, int64_t si, int64_t n)
+{
+    const __m512i count = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i index = _mm512_mullo_epi32(count, _mm512_set1_epi32((int)si));
+    for (int64_t i = 0; i < n; i += 16, src += 16 * si) {
+        __mmask16 mask = ml_mask16(n - i);
+        __m512 x;
+        if (si == 2) {
+            int64_t left = 2 * (n - i) - 1;
+            x = _mm512_permutex2var_ps(_mm512_maskz_loadu_ps(ml_mask16(left), src), index,
+                                       _mm512_maskz_loadu_ps(ml_mask16(left - 16), src + 16));
+        } else {
+            x = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, index, src, 4);
+        }
+        _mm512_mask_storeu_ps(to + i, mask, x);
+    }
+}
+
+static void pack_places(void *to, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
+                        int64_t n, int64_t k)
+{
+    if (type == ML_F32 && si > 1 && si < GATHER_MOST) {
+        pack_apart(to, src, si, n);
+        return;
+    }
+    if (si != 1) {
+        ml_ref_pack_places(to, src, type, si, sp, n, k);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += 16) {
+        __mmask16 mask = ml_mask16(n - i);
+        __m512 x = type == ML_F32    ? ml_load16(src, ML_F32, i, mask)
+                   : type == ML_BF16 ? ml_load16(src, ML_BF16, i, mask)
+                                     : ml_load16(src, ML_F16, i, mask);
+        _mm512_mask_storeu_ps((float *)to + i, mask, x);
+    }
+}
+
+/* `tile` for a number of rows that is known when this is compiled. */
+static inline __attribute__((always_inline)) void places_of(const int rows, int64_t steps,
+                                                            const int32_t *at, const float *a0,
+                                                            const float *b, float *c, int64_t ldc,
+                                                            bool accumulate)
+{
+    __m512 sum[MR][2];
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++)
+        sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+    for (int64_t s = 0; s < steps; s++, b += NR) {
+        const float *a = a0 + at[s];
+        __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);
+#pragma GCC unroll 14
+        for (int i = 0; i < rows; i++) {
+            __m512 x = _mm512_set1_ps(a[i]);
+            sum[i][0] = _mm512_fmadd_ps(x, b0, sum[i][0]);
+            sum[i][1] = _mm512_fmadd_ps(x, b1, sum[i][1]);
+        }
+    }
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++, c += ldc) {
+        if (accumulate) {
+            sum[i][0] = _mm512_add_ps(sum[i][0], _mm512_loadu_ps(c));
+            sum[i][1] = _mm512_add_ps(sum[i][1], _mm512_loadu_ps(c + 16));
+        }
+        _mm512_storeu_ps(c, sum[i][0]);
+        _mm512_storeu_ps(c + 16, sum[i][1]);
+    }
+}
+
+static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const void *a,
+                        const void *panel_b, float *c, int64_t ldc, bool accumulate)
+{
+#define ROWS(n)                                                                                    \
+    case n:                                                                                        \
+        places_of(n, steps, at, a, panel_b, c, ldc, accumulate);                                   \
+        break;
+    switch (rows) {
+        ROWS(1)
+        ROWS(2)
+        ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13)
+            ROWS(14)
+    }
+#undef ROWS
+}
+
 /* 16 independent sums: twice what latency 4 times 2 pipes needs. The empty asm keeps them in
  * registers and in the loop. */
 static int64_t burn(int64_t steps)
@@ -143,6 +248,6 @@ static int64_t burn(int64_t steps)
 
 void ml_avx512_gemm(struct ml_kernels *out)
 {
-    out->gemm_f32 =
-        (struct ml_gemm_kernel){MR, NR, 1, sizeof(float), pack_a, pack_b, tile, burn, 32 << 10};
+    out->gemm_f32 = (struct ml_gemm_kernel){MR,   NR,   1,        sizeof(float), pack_a,     pack_b,
+                                            tile, burn, 32 << 10, pack_places,   tile_places};
 }

@@ -1,0 +1,159 @@
+/* See op_conv_band.h. */
+#include "tensor/op_conv_band.h"
+
+#define SLACK_PLACES 64 /* that pack_places may write, or a tile read, behind the last */
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t clamp(int64_t x, int64_t low, int64_t high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+/* Columns [*begin, *end) of a row of phase f that are numbers of the source, for the rectangle
+ * whose first column is `first`; `need` columns are looked at. */
+static void real_columns(const struct ml_conv_axis *x, int64_t low, int64_t first, int64_t f,
+                         int64_t need, int64_t *begin, int64_t *end)
+{
+    int64_t at = low + first * x->stride + f; /* column 0 is this number of the source */
+    *begin = at < 0 ? clamp(ceil_div(-at, x->stride), 0, need) : 0;
+    *end = at < x->source ? clamp(ceil_div(x->source - at, x->stride), *begin, need) : *begin;
+}
+
+static void init_axis(struct ml_conv_band *b, int d)
+{
+    const struct ml_conv_axis *a = &b->axis[d];
+    int64_t last = a->offset + (a->taps - 1) * a->step;
+    b->low[d] = last < a->offset ? last : a->offset;
+    b->reach[d] = last < a->offset ? a->offset - last : last - a->offset;
+    b->split[d] = a->stride < b->reach[d] + 1 ? a->stride : b->reach[d] + 1;
+}
+
+/* Neither padding nor strides nor conversion: the tile can walk over the source itself. */
+static bool lies_ready(const struct ml_conv_band *b, enum ml_dtype dtype)
+{
+    bool ready = b->u->kr == 1 && b->u->element == 4 && dtype == ML_F32;
+    for (int d = 0; d < 2; d++) {
+        const struct ml_conv_axis *a = &b->axis[d];
+        ready = ready && a->stride == 1 && b->low[d] >= 0 &&
+                b->low[d] + b->reach[d] + a->grid <= a->source;
+    }
+    return ready;
+}
+
+void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, enum ml_dtype dtype,
+                       const struct ml_conv_axis axis[2], const int64_t size[2], int64_t channels)
+{
+    const struct ml_conv_axis *x = &axis[1];
+    memset(b, 0, sizeof *b);
+    b->u = u;
+    for (int d = 0; d < 2; d++) {
+        b->axis[d] = axis[d];
+        b->size[d] = size[d];
+        init_axis(b, d);
+    }
+    b->ready = lies_ready(b, dtype);
+    if (b->ready) {
+        b->rows = axis[0].source;
+        b->pitch = x->source;
+        b->plane = b->block = b->rows * b->pitch;
+        return;
+    }
+    b->rows = size[0] + b->reach[0] / axis[0].stride;
+    int64_t need = size[1] + b->reach[1] / x->stride;
+    b->pitch = need;
+    if (size[1] == x->grid) { /* whole rows: their zeros can be shared */
+        int64_t left = need, right = 0, begin, end;
+        for (int64_t f = 0; f < b->split[1]; f++) {
+            real_columns(x, b->low[1], 0, f, need, &begin, &end);
+            left = begin < left ? begin : left;
+            right = end > right ? end : right;
+        }
+        int64_t least = need - left > size[1] ? need - left : size[1];
+        b->pitch = least > right ? least : right;
+    }
+    b->plane = b->rows * b->pitch * u->kr;
+    b->block = b->plane * b->split[0] * b->split[1];
+    b->image = b->block * ceil_div(channels, u->kr);
+}
+
+size_t ml_conv_band_bytes(const struct ml_conv_band *b, int64_t images)
+{
+    if (b->ready)
+        return 0;
+    int64_t slack = (SLACK_PLACES + b->size[1] + b->reach[1]) * b->u->kr;
+    return ml_conv_align((size_t)(images * b->image + slack) * b->u->element);
+}
+
+int64_t ml_conv_band_steps(const struct ml_conv_band *b, int64_t channels)
+{
+    return ceil_div(channels, b->u->kr) * b->axis[0].taps * b->axis[1].taps;
+}
+
+void ml_conv_band_offsets(const struct ml_conv_band *b, int64_t channels, int32_t *at)
+{
+    const struct ml_conv_axis *y = &b->axis[0], *x = &b->axis[1];
+    for (int64_t block = 0; block < ceil_div(channels, b->u->kr); block++)
+        for (int64_t i = 0; i < y->taps; i++)
+            for (int64_t j = 0; j < x->taps; j++) {
+                int64_t down = y->offset + i * y->step - b->low[0];
+                int64_t right = x->offset + j * x->step - b->low[1];
+                int64_t phase = down % y->stride * b->split[1] + right % x->stride;
+                int64_t place = down / y->stride * b->pitch + right / x->stride;
+                *at++ = (int32_t)(block * b->block + phase * b->plane + place * b->u->kr);
+            }
+}
+
+/* One row of phase f: zeros, numbers of the source (columns [real[0], real[1])), zeros. from: the
+ * source's row, or NULL. */
+static void fill_row(const struct ml_conv_band *b, char *to, const char *from, enum ml_dtype dtype,
+                     int64_t channels, int64_t first, int64_t f, const int64_t real[2])
+{
+    const struct ml_gemm_kernel *u = b->u;
+    const struct ml_conv_axis *x = &b->axis[1];
+    size_t size = ml_dtype_size(dtype), place = (size_t)u->kr * u->element;
+    int64_t begin = from ? real[0] : 0, end = from ? real[1] : 0;
+    memset(to, 0, (size_t)begin * place);
+    if (end > begin) {
+        int64_t at = b->low[1] + (first + begin) * x->stride + f;
+        u->pack_places(to + (size_t)begin * place, from + (size_t)at * size, dtype, x->stride,
+                       b->axis[0].source * x->source, end - begin, channels);
+    }
+    memset(to + (size_t)end * place, 0, (size_t)(b->pitch - end) * place);
+}
+
+void ml_conv_band_fill(const struct ml_conv_band *b, void *to, const void *source,
+                       enum ml_dtype dtype, int64_t channels, const int64_t first[2])
+{
+    const struct ml_conv_axis *y = &b->axis[0], *x = &b->axis[1];
+    int64_t kr = b->u->kr;
+    size_t size = ml_dtype_size(dtype), row = (size_t)(b->pitch * kr) * b->u->element;
+    char *out = to;
+    for (int64_t c = 0; c < channels; c += kr) {
+        const char *plane = (const char *)source + (size_t)(c * y->source * x->source) * size;
+        int64_t side = channels - c < kr ? channels - c : kr;
+        for (int64_t i = 0; i < b->split[0]; i++)
+            for (int64_t j = 0; j < b->split[1]; j++) {
+                int64_t range[2];
+                real_columns(x, b->low[1], first[1], j, b->pitch, &range[0], &range[1]);
+                for (int64_t r = 0; r < b->rows; r++, out += row) {
+                    int64_t sy = b->low[0] + (first[0] + r) * y->stride + i;
+                    bool real = sy >= 0 && sy < y->source;
+                    fill_row(b, out, real ? plane + (size_t)(sy * x->source) * size : NULL, dtype,
+                             side, first[1], j, range);
+                }
+            }
+    }
+    /* what the last row's columns beyond the pitch look at */
+    memset(out, 0, (size_t)((b->reach[1] + 1) * kr) * b->u->element);
+}
+
+const char *ml_conv_band_in_source(const struct ml_conv_band *b, const void *source,
+                                   const int64_t first[2])
+{
+    return (const char *)((const float *)source + (b->low[0] + first[0]) * b->pitch + b->low[1] +
+                          first[1]);
+}
