@@ -84,15 +84,14 @@ struct ml_gemm_kernel {
      * that were. What it reaches in a second is this precision's peak (peak.h). */
     int64_t (*burn)(int64_t steps);
     int64_t panel; /* bytes of a column panel that gemm.c goes through at a time */
-    /* Convolutions leave A where it is: the kr numbers of a place side by side, places of a row of
-     * the picture one after the other. pack_places writes that, to[n][kr], zero-filled to kr, from
-     * src[i * si + p * sp] (i < n places, p < k <= kr numbers); zeros may follow, of up to 32
-     * places. tile_places is `tile` with row i of step s at a[at[s] + i * kr]; rows <= mr; what
-     * follows rows in c stays as it is, what follows in a is not read. */
+    /* Convolutions leave A where it lies. pack_places writes that, to[n][kr], zero-filled to kr,
+     * from src[i * si + p * sp] (i < n places, p < k <= kr numbers); zeros may follow, of up to 32
+     * places. tile_places is `tile` with the kr numbers of row i and step s at a[at[s] + i *
+     * apart]; rows <= mr; what follows rows in c stays as it is, what follows in a is not read. */
     void (*pack_places)(void *to, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
                         int64_t n, int64_t k);
     void (*tile_places)(int64_t rows, int64_t steps, const int32_t *at, const void *a,
-                        const void *panel_b, float *c, int64_t ldc, bool accumulate);
+                        int64_t apart, const void *panel_b, float *c, int64_t ldc, bool accumulate);
 };
 
 /* The int8 product: u8 times s8 into 32-bit integers, exact for all of both. gemm_i8.c does the

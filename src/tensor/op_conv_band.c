@@ -35,7 +35,7 @@ static void init_axis(struct ml_conv_band *b, int d)
 /* Neither padding nor strides nor conversion: the tile can walk over the source itself. */
 static bool lies_ready(const struct ml_conv_band *b, enum ml_dtype dtype)
 {
-    bool ready = b->u->kr == 1 && b->u->element == 4 && dtype == ML_F32;
+    bool ready = !b->plain && b->kr == 1 && b->u->element == 4 && dtype == ML_F32;
     for (int d = 0; d < 2; d++) {
         const struct ml_conv_axis *a = &b->axis[d];
         ready = ready && a->stride == 1 && b->low[d] >= 0 &&
@@ -44,12 +44,15 @@ static bool lies_ready(const struct ml_conv_band *b, enum ml_dtype dtype)
     return ready;
 }
 
-void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, enum ml_dtype dtype,
-                       const struct ml_conv_axis axis[2], const int64_t size[2], int64_t channels)
+void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, bool plain,
+                       enum ml_dtype dtype, const struct ml_conv_axis axis[2],
+                       const int64_t size[2], int64_t channels)
 {
     const struct ml_conv_axis *x = &axis[1];
     memset(b, 0, sizeof *b);
     b->u = u;
+    b->plain = plain;
+    b->kr = plain ? 1 : u->kr;
     for (int d = 0; d < 2; d++) {
         b->axis[d] = axis[d];
         b->size[d] = size[d];
@@ -75,36 +78,49 @@ void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, e
         int64_t least = need - left > size[1] ? need - left : size[1];
         b->pitch = least > right ? least : right;
     }
-    b->plane = b->rows * b->pitch * u->kr;
+    b->plane = b->rows * b->pitch * b->kr;
     b->block = b->plane * b->split[0] * b->split[1];
-    b->image = b->block * ceil_div(channels, u->kr);
+    if (plain) { /* channels an odd number of cache lines apart do not meet in one set */
+        int64_t line = 64 / (int64_t)u->element;
+        b->block = (ceil_div(b->block, line) | 1) * line;
+    }
+    b->image = b->block * ceil_div(channels, b->kr);
 }
 
 size_t ml_conv_band_bytes(const struct ml_conv_band *b, int64_t images)
 {
     if (b->ready)
         return 0;
-    int64_t slack = (SLACK_PLACES + b->size[1] + b->reach[1]) * b->u->kr;
+    int64_t slack = (2 * SLACK_PLACES + b->size[1] + b->reach[1]) * b->kr;
     return ml_conv_align((size_t)(images * b->image + slack) * b->u->element);
 }
 
 int64_t ml_conv_band_steps(const struct ml_conv_band *b, int64_t channels)
 {
-    return ceil_div(channels, b->u->kr) * b->axis[0].taps * b->axis[1].taps;
+    return ceil_div(channels, b->kr) * b->axis[0].taps * b->axis[1].taps;
 }
 
 void ml_conv_band_offsets(const struct ml_conv_band *b, int64_t channels, int32_t *at)
 {
     const struct ml_conv_axis *y = &b->axis[0], *x = &b->axis[1];
-    for (int64_t block = 0; block < ceil_div(channels, b->u->kr); block++)
+    for (int64_t block = 0; block < ceil_div(channels, b->kr); block++)
         for (int64_t i = 0; i < y->taps; i++)
             for (int64_t j = 0; j < x->taps; j++) {
                 int64_t down = y->offset + i * y->step - b->low[0];
                 int64_t right = x->offset + j * x->step - b->low[1];
                 int64_t phase = down % y->stride * b->split[1] + right % x->stride;
                 int64_t place = down / y->stride * b->pitch + right / x->stride;
-                *at++ = (int32_t)(block * b->block + phase * b->plane + place * b->u->kr);
+                *at++ = (int32_t)(block * b->block + phase * b->plane + place * b->kr);
             }
+}
+
+static void copy_apart(ml_bf16 *to, const ml_bf16 *from, int64_t step, int64_t n)
+{
+    if (step == 1)
+        memcpy(to, from, (size_t)n * sizeof *to);
+    else
+        for (int64_t i = 0; i < n; i++)
+            to[i] = from[i * step];
 }
 
 /* One row of phase f: zeros, numbers of the source (columns [real[0], real[1])), zeros. from: the
@@ -114,13 +130,20 @@ static void fill_row(const struct ml_conv_band *b, char *to, const char *from, e
 {
     const struct ml_gemm_kernel *u = b->u;
     const struct ml_conv_axis *x = &b->axis[1];
-    size_t size = ml_dtype_size(dtype), place = (size_t)u->kr * u->element;
+    size_t size = ml_dtype_size(dtype), place = (size_t)b->kr * u->element;
     int64_t begin = from ? real[0] : 0, end = from ? real[1] : 0;
     memset(to, 0, (size_t)begin * place);
     if (end > begin) {
         int64_t at = b->low[1] + (first + begin) * x->stride + f;
-        u->pack_places(to + (size_t)begin * place, from + (size_t)at * size, dtype, x->stride,
-                       b->axis[0].source * x->source, end - begin, channels);
+        to += (size_t)begin * place;
+        from += (size_t)at * size;
+        if (b->plain && u->element == 2)
+            copy_apart((ml_bf16 *)(void *)to, (const ml_bf16 *)(const void *)from, x->stride,
+                       end - begin);
+        else
+            u->pack_places(to, from, dtype, x->stride, b->axis[0].source * x->source, end - begin,
+                           channels);
+        to -= (size_t)begin * place;
     }
     memset(to + (size_t)end * place, 0, (size_t)(b->pitch - end) * place);
 }
@@ -129,10 +152,12 @@ void ml_conv_band_fill(const struct ml_conv_band *b, void *to, const void *sourc
                        enum ml_dtype dtype, int64_t channels, const int64_t first[2])
 {
     const struct ml_conv_axis *y = &b->axis[0], *x = &b->axis[1];
-    int64_t kr = b->u->kr;
+    int64_t kr = b->kr;
     size_t size = ml_dtype_size(dtype), row = (size_t)(b->pitch * kr) * b->u->element;
-    char *out = to;
+    char *end = to;
     for (int64_t c = 0; c < channels; c += kr) {
+        char *out = end;
+        end += (size_t)b->block * b->u->element;
         const char *plane = (const char *)source + (size_t)(c * y->source * x->source) * size;
         int64_t side = channels - c < kr ? channels - c : kr;
         for (int64_t i = 0; i < b->split[0]; i++)
@@ -146,9 +171,10 @@ void ml_conv_band_fill(const struct ml_conv_band *b, void *to, const void *sourc
                              side, first[1], j, range);
                 }
             }
+        memset(out, 0, (size_t)(end - out));
     }
-    /* what the last row's columns beyond the pitch look at */
-    memset(out, 0, (size_t)((b->reach[1] + 1) * kr) * b->u->element);
+    /* what the last row's columns beyond the pitch look at, and a tile's last step */
+    memset(end, 0, (size_t)((b->reach[1] + SLACK_PLACES) * kr) * b->u->element);
 }
 
 const char *ml_conv_band_in_source(const struct ml_conv_band *b, const void *source,

@@ -15,6 +15,8 @@
 
 struct ml_conv_band {
     const struct ml_gemm_kernel *u;
+    bool plain;
+    int64_t kr;                  /* channels side by side */
     struct ml_conv_axis axis[2]; /* of the whole grid */
     int64_t size[2];             /* places: rows, columns */
     int64_t low[2], reach[2];    /* the first tap's place in the source; from there to the last's */
@@ -25,9 +27,11 @@ struct ml_conv_band {
 };
 
 /* The layout for rectangles of size[] of the axes' grid, `channels` of the source (of `dtype`) at a
- * time. */
-void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, enum ml_dtype dtype,
-                       const struct ml_conv_axis axis[2], const int64_t size[2], int64_t channels);
+ * time. plain: each channel by itself (kr is 1), for a product over places. A plain band in bf16
+ * takes a source of bf16. */
+void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, bool plain,
+                       enum ml_dtype dtype, const struct ml_conv_axis axis[2],
+                       const int64_t size[2], int64_t channels);
 
 /* Bytes for `images` images, and what a tile may read or write beyond. */
 size_t ml_conv_band_bytes(const struct ml_conv_band *b, int64_t images);

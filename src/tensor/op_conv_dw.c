@@ -1,118 +1,340 @@
-/* conv2d_dw: dw[o, k] = sum over places of dy[o, place] * columns[k, place], with k = (c, i, j).
- * Tasks take channels of x and all of dy's; where these are too few, the places are cut into
- * `parts` too, each summed on its own and all added in order at the end. */
-#include "tensor/op_conv.h"
+/* conv2d_dw as matrix products over places, without a matrix of columns: for each tap,
+ * dw[channel of x, channel of y] += band[channel, place + tap] y[place, channel]. The band is a
+ * padded copy of a piece of x (op_conv_band.h), a tap an offset into it.
+ *
+ *     for each task: some channels of x, some of y, a part of all places
+ *       for each piece of a picture, STEPS places or so
+ *         copy the band                                  channels of x, stays in L2
+ *         for each panel of nr channels of y
+ *           pack y                                       places x nr, stays in L1
+ *           for each tap, each tile of mr channels: sums += band y
+ *       turn the sums into weights
+ *
+ * Floor: the register tile's; packing y costs about half a cycle for a number that is then used for
+ * channels of x * taps / 32 cycles. With bf16 tiles, which take several places a step, the gaps
+ * between the band's rows meet zeros of y. Where tasks would be few the places are split into
+ * parts, by the shape alone, whose sums are added up in order at the end. */
+#include "tensor/op_conv_band.h"
 
-#define TILE      512 /* places multiplied at a time */
-#define WIDTH     128 /* columns (channels times taps) that a task takes, about */
-#define TASK_MACS (1 << 18)
+#define SUM_BYTES (256 << 10) /* of a task's sums */
+#define SHARE     11          /* scratch is at most this part of what im2col would take */
+#define TASK_MACS (1 << 18)   /* multiplications that are worth a task */
 #define MIN_TASKS 16
+#define PARTS     8
 
 struct push {
     const struct ml_run *run;
+    const struct ml_kernels *k;
+    const struct ml_gemm_kernel *u;
     const struct ml_tensor *t, *x, *y;
     struct ml_conv_sizes z;
     struct ml_conv_axis axis[2];
-    int64_t taps, places;     /* of the kernel; of y */
-    int64_t tiles, steps;     /* of one image; of the whole batch */
-    int64_t channels, blocks; /* of x in one task; tasks for one group */
-    int64_t parts, per_part;  /* of the steps */
-    bool straight;            /* one tap, stride 1: x is the matrix */
+    int64_t taps;
+    /* pieces of pictures */
+    int64_t images, size[2];
+    int64_t batches, pieces[2];
+    struct ml_conv_band layout; /* of one channel of x */
+    int64_t walk, steps;        /* places with gaps (0: none are walked over), steps of an image */
+    /* tasks */
+    int64_t parts, per_part;  /* of all pieces */
+    int64_t channels, blocks; /* of x in a task; tasks for one group */
+    int64_t wide, strips;     /* panels of y in a task; tasks for one group */
     float *partial;           /* [parts - 1, weights]: part 0 goes to the result */
-    size_t partial_bytes, column_bytes, gemm_bytes;
+    size_t partial_bytes, band_bytes, panel_bytes, sum_bytes, spare_bytes, offset_bytes;
 };
 
-static struct ml_gemm gemm_of(const struct push *p, int64_t channels, int64_t n)
+static int64_t ceil_div(int64_t a, int64_t b)
 {
-    return (struct ml_gemm){
-        .m = p->z.og,
-        .n = channels * p->taps,
-        .k = n,
-        .a = {NULL, p->y->dtype, p->places, 1},
-        .b = {NULL, p->x->dtype, 1, p->straight ? p->places : n},
-        .c_dtype = ML_F32,
-        .c_row = p->z.cg * p->taps,
-        .bf16 = p->x->dtype == ML_BF16 && p->y->dtype == ML_BF16,
-    };
+    return (a + b - 1) / b;
 }
 
-static void push_init(struct push *p, const struct ml_kernels *k, const struct ml_tensor *t)
+static int64_t at_most(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t at_least(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Pieces: whole rows or a stretch of one, whole small pictures. */
+static void cut_places(struct push *p)
+{
+    const struct ml_gemm_kernel *u = p->u;
+    int64_t most = at_least(u->panel / 2 / ((int64_t)u->element * u->nr), u->kr);
+    int64_t out[2] = {p->z.out[0], p->z.out[1]};
+    p->images = at_least(at_most(p->z.n, most / at_least(out[0] * out[1], 1)), 1);
+    p->size[1] = at_most(out[1], most);
+    p->size[0] = at_least(at_most(out[0], most / p->size[1]), 1);
+    for (int d = 0; d < 2; d++) {
+        p->pieces[d] = ceil_div(out[d], p->size[d]);
+        p->size[d] = ceil_div(out[d], p->pieces[d]);
+    }
+    p->batches = ceil_div(p->z.n, p->images);
+    ml_conv_band_init(&p->layout, u, true, p->x->dtype, p->axis, p->size, 1);
+    bool gaps = u->kr > 1 && p->size[0] > 1 && p->layout.pitch > p->size[1];
+    p->walk = gaps ? (p->size[0] - 1) * p->layout.pitch + p->size[1] : 0;
+    p->steps = ceil_div(gaps ? p->walk : p->size[0] * p->size[1], u->kr);
+}
+
+/* Parts of the reduction: by the shape alone. */
+static void cut_parts(struct push *p)
+{
+    int64_t pieces = p->batches * p->pieces[0] * p->pieces[1];
+    int64_t macs = p->z.n * p->z.out[0] * p->z.out[1] * ml_count(p->t);
+    int64_t tasks = p->z.groups * ceil_div(p->z.cg, 16) * ceil_div(p->z.og, p->u->nr);
+    int64_t want = at_most(macs / TASK_MACS + 1, MIN_TASKS);
+    p->parts = tasks > 0 ? at_most(ceil_div(want, tasks), PARTS) : 1;
+    p->parts = at_least(at_most(p->parts, pieces), 1);
+    p->per_part = ceil_div(pieces, p->parts);
+    p->parts = at_least(ceil_div(pieces, at_least(p->per_part, 1)), 1); /* none is empty */
+    p->partial_bytes = ml_conv_align((size_t)(p->parts - 1) * ml_bytes(p->t));
+}
+
+static size_t task_bytes(const struct push *p)
+{
+    return p->band_bytes + p->panel_bytes + p->sum_bytes + p->spare_bytes + p->offset_bytes;
+}
+
+static void cut_channels(struct push *p, int64_t channels, int64_t wide)
+{
+    int64_t panels = ceil_div(p->z.og, p->u->nr), nr = p->u->nr;
+    struct ml_conv_band layout;
+    p->blocks = ceil_div(p->z.cg, channels);
+    p->channels = ceil_div(p->z.cg, p->blocks);
+    p->blocks = ceil_div(p->z.cg, p->channels);
+    p->strips = ceil_div(panels, wide);
+    p->wide = ceil_div(panels, p->strips);
+    p->strips = ceil_div(panels, p->wide);
+    ml_conv_band_init(&layout, p->u, true, p->x->dtype, p->axis, p->size, p->channels);
+    p->band_bytes = ml_conv_band_bytes(&layout, p->images);
+    p->sum_bytes = ml_conv_align((size_t)(p->wide * p->channels * p->taps * nr) * sizeof(float));
+}
+
+/* Channels of a task: the least time beside multiplying that memory allows (packing y, copying the
+ * band), and so that there are enough tasks. */
+static void cut(struct push *p, int threads)
+{
+    double macs = (double)(p->z.n * p->z.out[0] * p->z.out[1]) * (double)ml_count(p->t);
+    double columns = macs / (double)at_least(p->z.og, 1) * (double)ml_dtype_size(p->x->dtype);
+    double room = (columns / SHARE - (double)p->partial_bytes) / threads, least = 1e9;
+    int64_t want = at_most(4 * threads, (int64_t)(macs / TASK_MACS) + 1);
+    struct push best = *p;
+    for (int64_t channels = 256; channels >= 4; channels /= 2)
+        for (int64_t wide = 8; wide >= 1; wide /= 2) {
+            double taps = (double)p->taps, nr = (double)p->u->nr;
+            double cost = 16 / ((double)channels * taps) + 12 / ((double)wide * nr * taps);
+            cut_channels(p, channels, wide);
+            int64_t tasks = p->z.groups * p->blocks * p->strips * p->parts;
+            bool last = channels == 4 && wide == 1 && least == 1e9;
+            bool fits = (double)task_bytes(p) <= room && tasks >= want;
+            if (last || (fits && cost < least && p->sum_bytes <= SUM_BYTES)) {
+                least = cost;
+                best = *p;
+            }
+        }
+    *p = best;
+}
+
+static void push_init(struct push *p, const struct ml_kernels *k, const struct ml_tensor *t,
+                      int threads)
 {
     const struct ml_conv_attr *a = ml_attr(t, struct ml_conv_attr);
     memset(p, 0, sizeof *p);
+    p->k = k;
     p->t = t;
     p->x = t->src[0];
     p->y = t->src[1];
+    bool bf16 = p->x->dtype == ML_BF16 && p->y->dtype == ML_BF16 && ml_kernels_have_bf16(k);
+    p->u = bf16 ? &k->gemm_bf16 : &k->gemm_f32;
     ml_conv_sizes(&p->z, t);
-    p->straight = true;
-    for (int d = 0; d < 2; d++) {
+    for (int d = 0; d < 2; d++)
         p->axis[d] = ml_conv_axis_forward(a, &p->z, d);
-        p->straight = p->straight && p->z.kernel[d] == 1 && a->stride[d] == 1 && a->padding[d] == 0;
-    }
     p->taps = p->z.kernel[0] * p->z.kernel[1];
-    p->places = p->z.out[0] * p->z.out[1];
-    p->tiles = (p->places + TILE - 1) / TILE;
-    p->steps = p->z.n * p->tiles;
-    int64_t blocks = p->z.cg * p->taps / WIDTH;
-    blocks = blocks < 1 ? 1 : blocks < p->z.cg ? blocks : p->z.cg;
-    p->channels = blocks > 0 ? (p->z.cg + blocks - 1) / blocks : 1;
-    p->blocks = (p->z.cg + p->channels - 1) / p->channels;
-    int64_t macs = p->z.n * p->places * ml_count(t), tasks = p->z.groups * p->blocks;
-    int64_t want = macs / TASK_MACS < MIN_TASKS ? macs / TASK_MACS + 1 : MIN_TASKS;
-    p->parts = tasks > 0 && tasks < want ? (want + tasks - 1) / tasks : 1;
-    p->parts = p->parts < p->steps ? p->parts : p->steps > 0 ? p->steps : 1;
-    p->per_part = (p->steps + p->parts - 1) / p->parts;
-    p->partial_bytes = ml_conv_align((size_t)(p->parts - 1) * ml_bytes(t));
-    int64_t tile = p->places < TILE ? p->places : TILE;
-    if (!p->straight)
-        p->column_bytes =
-            ml_conv_align((size_t)(p->channels * p->taps * tile) * ml_dtype_size(p->x->dtype));
-    int64_t c[2] = {p->channels, p->z.cg - (p->blocks - 1) * p->channels};
-    int64_t n[2] = {tile, p->places - (p->tiles - 1) * TILE};
-    for (int i = 0; i < 4; i++) { /* sizes are not monotone */
-        struct ml_gemm g = gemm_of(p, c[i / 2], n[i % 2]);
-        size_t bytes = ml_conv_align(ml_gemm_scratch(k, &g, 1));
-        p->gemm_bytes = p->gemm_bytes > bytes ? p->gemm_bytes : bytes;
-    }
+    const struct ml_gemm_kernel *u = p->u;
+    cut_places(p);
+    cut_parts(p);
+    size_t steps = (size_t)(p->images * p->steps);
+    p->panel_bytes = ml_conv_align(steps * (size_t)(u->kr * u->nr) * u->element);
+    p->offset_bytes = ml_conv_align((steps + (size_t)p->taps) * sizeof(int32_t));
+    p->spare_bytes = ml_conv_align((size_t)(u->nr * k->gemm_f32.nr) * sizeof(float));
+    size_t gaps = ml_conv_align((size_t)(p->walk * u->nr) * sizeof(ml_bf16));
+    p->spare_bytes = p->spare_bytes > gaps ? p->spare_bytes : gaps;
+    cut(p, threads);
 }
 
 size_t ml_conv_dw_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
 {
     struct push p;
-    push_init(&p, k, t);
-    return p.partial_bytes + (size_t)threads * (p.column_bytes + p.gemm_bytes);
+    push_init(&p, k, t, threads);
+    return p.partial_bytes + (size_t)threads * task_bytes(&p);
+}
+
+/* One task; the piece of pictures at hand. */
+struct work {
+    const struct push *p;
+    int64_t group, part;
+    int64_t channel, channels; /* of x, within the group */
+    int64_t column, panels;    /* of y */
+    int64_t image, images, first[2], size[2];
+    int64_t walk; /* as in push, for this piece */
+    struct ml_conv_band layout;
+    char *band, *panel, *spare;
+    float *sums;     /* [panel][channel of x][tap][nr] */
+    int32_t *at;     /* [step]: into the band */
+    int32_t *tap_at; /* [tap] */
+};
+
+static void fill_band(const struct work *at)
+{
+    const struct push *p = at->p;
+    const struct ml_tensor *x = p->x;
+    for (int64_t m = 0; m < at->images; m++) {
+        int64_t plane = (at->image + m) * x->dim[1] + at->group * p->z.cg + at->channel;
+        const char *from = (const char *)x->data +
+                           (size_t)(plane * x->dim[2] * x->dim[3]) * ml_dtype_size(x->dtype);
+        ml_conv_band_fill(&at->layout, at->band + (size_t)(m * at->layout.image) * p->u->element,
+                          from, x->dtype, at->channels, at->first);
+    }
+}
+
+/* Where the steps' places lie in the band; returns how many steps there are. */
+static int64_t find_steps(const struct work *at)
+{
+    const struct ml_conv_band *b = &at->layout;
+    int64_t kr = at->p->u->kr, n = 0;
+    for (int64_t m = 0; m < at->images; m++)
+        if (kr > 1) {
+            int64_t places = at->walk ? at->walk : at->size[0] * at->size[1];
+            for (int64_t i = 0; i < places; i += kr)
+                at->at[n++] = (int32_t)(m * b->image + i);
+        } else {
+            for (int64_t r = 0; r < at->size[0]; r++)
+                for (int64_t i = 0; i < at->size[1]; i++)
+                    at->at[n++] = (int32_t)(m * b->image + r * b->pitch + i);
+        }
+    return n;
+}
+
+/* The piece of y's channels [column, + columns) as a panel: places are the depth. */
+static void pack_y(const struct work *at, int64_t column, int64_t columns)
+{
+    const struct push *p = at->p;
+    const struct ml_gemm_kernel *u = p->u;
+    const struct ml_tensor *y = p->y;
+    size_t size = ml_dtype_size(y->dtype);
+    int64_t plane = y->dim[2] * y->dim[3], places = at->size[0] * at->size[1];
+    char *to = at->panel;
+    for (int64_t m = 0; m < at->images; m++) {
+        int64_t channel = (at->image + m) * y->dim[1] + at->group * p->z.og + column;
+        int64_t from = channel * plane + at->first[0] * y->dim[3] + at->first[1];
+        const char *src = (const char *)y->data + (size_t)from * size;
+        int64_t deep = at->walk ? at->walk : places;
+        if (at->walk) { /* both are bf16 */
+            size_t row = (size_t)at->size[1] * size, pitch = (size_t)at->layout.pitch * size;
+            memset(at->spare, 0, (size_t)(columns * at->walk) * size);
+            for (int64_t c = 0; c < columns; c++)
+                for (int64_t r = 0; r < at->size[0]; r++)
+                    memcpy(at->spare + (size_t)(c * at->walk) * size + (size_t)r * pitch,
+                           src + (size_t)(c * plane + r * y->dim[3]) * size, row);
+            u->pack_b(to, at->spare, y->dtype, at->walk, 1, columns, deep);
+        } else {
+            u->pack_b(to, src, y->dtype, plane, 1, columns, deep);
+        }
+        to += (size_t)(ceil_div(deep, u->kr) * u->kr * u->nr) * u->element;
+    }
+}
+
+/* The piece's part of the sums. */
+static void add_piece(const struct work *at, bool add)
+{
+    const struct push *p = at->p;
+    const struct ml_gemm_kernel *u = p->u;
+    int64_t steps = find_steps(at), tiles = ceil_div(at->channels, u->mr);
+    int64_t rows = ceil_div(at->channels, tiles), block = at->layout.block;
+    fill_band(at);
+    for (int64_t j = 0; j < at->panels; j++) {
+        int64_t column = at->column + j * u->nr;
+        pack_y(at, column, at_most(u->nr, p->z.og - column));
+        float *sums = at->sums + j * at->channels * p->taps * u->nr;
+        for (int64_t c = 0; c < at->channels; c += rows)
+            for (int64_t tap = 0; tap < p->taps; tap++)
+                u->tile_places(at_most(rows, at->channels - c), steps, at->at,
+                               at->band + (size_t)(c * block + at->tap_at[tap]) * u->element, block,
+                               at->panel, sums + (c * p->taps + tap) * u->nr, p->taps * u->nr, add);
+    }
+}
+
+/* Sums [channel of x, tap][channel of y] become weights [channel of y][channel of x, tap]. */
+static void store(const struct work *at)
+{
+    const struct push *p = at->p;
+    const struct ml_gemm_kernel *turn = &p->k->gemm_f32;
+    int64_t nr = p->u->nr, row = p->z.cg * p->taps, n = at->channels * p->taps;
+    float *out = at->part == 0 ? p->t->data : p->partial + (at->part - 1) * ml_count(p->t);
+    float *turned = (float *)(void *)at->spare;
+    out += (at->group * p->z.og + at->column) * row + at->channel * p->taps;
+    for (int64_t j = 0; j < at->panels; j++) {
+        int64_t columns = at_most(nr, p->z.og - at->column - j * nr);
+        for (int64_t i = 0; i < n; i += turn->nr) {
+            int64_t some = at_most(turn->nr, n - i);
+            turn->pack_b(turned, at->sums + (j * n + i) * nr, ML_F32, nr, 1, some, columns);
+            for (int64_t o = 0; o < columns; o++)
+                memcpy(out + (j * nr + o) * row + i, turned + o * turn->nr,
+                       (size_t)some * sizeof *out);
+        }
+    }
+}
+
+/* Piece `index` of all. */
+static void choose_piece(struct work *at, int64_t index)
+{
+    const struct push *p = at->p;
+    for (int d = 1; d >= 0; d--) {
+        at->first[d] = index % p->pieces[d] * p->size[d];
+        at->size[d] = at_most(p->size[d], p->z.out[d] - at->first[d]);
+        index /= p->pieces[d];
+    }
+    at->image = index * p->images;
+    at->images = at_most(p->images, p->z.n - at->image);
+    at->walk = p->walk ? (at->size[0] - 1) * at->layout.pitch + at->size[1] : 0;
 }
 
 static void push_task(void *arg, int64_t task, int worker)
 {
     const struct push *p = arg;
     const struct ml_conv_sizes *z = &p->z;
-    char *scratch = (char *)p->run->scratch + p->partial_bytes +
-                    (size_t)worker * (p->column_bytes + p->gemm_bytes);
-    int64_t part = task % p->parts, block = task / p->parts % p->blocks;
-    int64_t group = task / p->parts / p->blocks, c = block * p->channels;
-    int64_t channels = z->cg - c < p->channels ? z->cg - c : p->channels;
-    float *out = part == 0 ? p->t->data : p->partial + (part - 1) * ml_count(p->t);
-    out += (group * z->og * z->cg + c) * p->taps;
-    size_t x_size = ml_dtype_size(p->x->dtype), y_size = ml_dtype_size(p->y->dtype);
-    int64_t end = (part + 1) * p->per_part < p->steps ? (part + 1) * p->per_part : p->steps;
-    for (int64_t step = part * p->per_part; step < end; step++) {
-        int64_t image = step / p->tiles, first = step % p->tiles * TILE;
-        int64_t n = p->places - first < TILE ? p->places - first : TILE;
-        int64_t x_at = (image * z->c + group * z->cg + c) * z->in[0] * z->in[1];
-        int64_t y_at = (image * z->o + group * z->og) * p->places + first;
-        const char *x = (const char *)p->x->data + (size_t)x_at * x_size;
-        struct ml_gemm g = gemm_of(p, channels, n);
-        g.a.data = (const char *)p->y->data + (size_t)y_at * y_size;
-        g.b.data = scratch;
-        if (p->straight)
-            g.b.data = x + (size_t)first * x_size;
-        else
-            ml_conv_columns(scratch, x, channels, x_size, p->axis, first, n);
-        g.c = out;
-        g.accumulate = step > part * p->per_part;
-        ml_gemm_run(p->run->k, &g, NULL, scratch + p->column_bytes);
+    struct work at = {.p = p};
+    at.band = (char *)p->run->scratch + p->partial_bytes + (size_t)worker * task_bytes(p);
+    at.panel = at.band + p->band_bytes;
+    at.sums = (float *)(void *)(at.panel + p->panel_bytes);
+    at.spare = (char *)at.sums + p->sum_bytes;
+    at.at = (int32_t *)(void *)(at.spare + p->spare_bytes);
+    at.tap_at = at.at + p->images * p->steps;
+    at.part = task % p->parts;
+    task /= p->parts;
+    at.column = task % p->strips * p->wide * p->u->nr;
+    at.panels = at_most(p->wide, ceil_div(z->og - at.column, p->u->nr));
+    task /= p->strips;
+    at.channel = task % p->blocks * p->channels;
+    at.channels = at_most(p->channels, z->cg - at.channel);
+    at.group = task / p->blocks;
+    ml_conv_band_init(&at.layout, p->u, true, p->x->dtype, p->axis, p->size, at.channels);
+    ml_conv_band_offsets(&at.layout, 1, at.tap_at);
+    int64_t pieces = p->batches * p->pieces[0] * p->pieces[1];
+    int64_t begin = at.part * p->per_part, end = at_most(begin + p->per_part, pieces);
+    bool add = false;
+    for (int64_t i = begin; i < end; i++) {
+        choose_piece(&at, i);
+        if (at.images <= 0 || at.size[0] <= 0 || at.size[1] <= 0)
+            continue; /* pieces of equal size may cover the picture before the last */
+        add_piece(&at, add);
+        add = true;
     }
+    if (!add)
+        memset(at.sums, 0, p->sum_bytes);
+    store(&at);
 }
 
 static void add_parts(void *arg, int64_t begin, int64_t end, int worker)
@@ -127,16 +349,14 @@ static void add_parts(void *arg, int64_t begin, int64_t end, int worker)
 void ml_conv_dw_forward(struct ml_run *run, struct ml_tensor *t)
 {
     struct push p;
-    push_init(&p, run->k, t);
+    push_init(&p, run->k, t, run->threads);
     p.run = run;
     p.partial = run->scratch;
-    if (p.steps == 0) { /* an empty batch */
+    if (p.z.n == 0) { /* an empty batch */
         memset(t->data, 0, ml_bytes(t));
         return;
     }
-    /* so that no part is empty */
-    p.parts = (p.steps + p.per_part - 1) / p.per_part;
-    ml_pool_run(run->pool, p.z.groups * p.blocks * p.parts, push_task, &p);
+    ml_pool_run(run->pool, p.z.groups * p.blocks * p.strips * p.parts, push_task, &p);
     if (p.parts > 1)
         ml_parallel(run, ml_count(t), ML_CHUNK, add_parts, &p);
 }

@@ -87,7 +87,7 @@ static void measure(struct pull *p)
         if (axis[0].taps * axis[1].taps == 0)
             continue;
         struct ml_conv_band band;
-        ml_conv_band_init(&band, u, p->source->dtype, axis, p->size, p->part);
+        ml_conv_band_init(&band, u, false, p->source->dtype, axis, p->size, p->part);
         size_t bytes = ml_conv_band_bytes(&band, p->images);
         p->band_bytes = p->band_bytes > bytes ? p->band_bytes : bytes;
         places = at_least(places, walk(&band, p->size[0], p->size[1]));
@@ -301,7 +301,7 @@ static void multiply(const struct work *at, float *sums, int64_t steps, int64_t 
             image = ml_conv_band_in_source(&at->layout, source_at(at, m, c), at->first);
         for (int64_t i = 0; i < at->places; i += rows)
             u->tile_places(at_most(rows, at->places - i), steps, at->at, image + (size_t)i * place,
-                           at->panel, sums + i * u->nr, u->nr, c > 0);
+                           u->kr, at->panel, sums + i * u->nr, u->nr, c > 0);
     }
 }
 
@@ -386,7 +386,7 @@ static void pull_phase(struct work *at)
     struct ml_conv_axis axis[2] = {axis_of(p, 0, at->phase[0]), axis_of(p, 1, at->phase[1])};
     int64_t nr = p->u->nr;
     if (axis[0].taps * axis[1].taps > 0 && p->from > 0) {
-        ml_conv_band_init(&at->layout, p->u, p->source->dtype, axis, p->size, p->part);
+        ml_conv_band_init(&at->layout, p->u, false, p->source->dtype, axis, p->size, p->part);
         ml_conv_band_offsets(&at->layout, at_most(p->part, p->from), at->at);
         at->places = walk(&at->layout, at->size[0], at->size[1]);
         form_sums(at);

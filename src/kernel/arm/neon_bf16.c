@@ -79,8 +79,17 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
         }
 }
 
+/* Rows that do not lie side by side, or of which some are missing. */
+static const ml_bf16 *bring_rows(ml_bf16 few[2 * MR], const ml_bf16 *from, int64_t apart,
+                                 int64_t rows)
+{
+    for (int64_t i = 0; i < rows; i++)
+        memcpy(few + 2 * i, from + i * apart, 2 * sizeof *few);
+    return few;
+}
+
 static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const void *a,
-                        const void *panel_b, float *c, int64_t ldc, bool accumulate)
+                        int64_t apart, const void *panel_b, float *c, int64_t ldc, bool accumulate)
 {
     const ml_bf16 *b = panel_b;
     float32x4_t sum[MR][3];
@@ -90,8 +99,8 @@ static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const vo
     for (int64_t s = 0; s < steps; s++, b += 2 * NR) {
         const ml_bf16 *from = (const ml_bf16 *)a + at[s];
         ml_bf16 few[2 * MR] = {0};
-        if (rows < MR)
-            from = memcpy(few, from, (size_t)rows * 2 * sizeof *few);
+        if (rows < MR || apart != 2)
+            from = bring_rows(few, from, apart, rows);
         bfloat16x8_t a0 = load_pairs(from), a1 = load_pairs(from + 8);
         bfloat16x8_t column[3] = {load_pairs(b), load_pairs(b + 8), load_pairs(b + 16)};
 #pragma GCC unroll 3

@@ -103,8 +103,16 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
         }
 }
 
+/* Rows that do not lie side by side, or of which some are missing. */
+static const float *bring_rows(float few[MR], const float *from, int64_t apart, int64_t rows)
+{
+    for (int64_t i = 0; i < rows; i++)
+        memcpy(few + i, from + i * apart, sizeof *few);
+    return few;
+}
+
 static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const void *a,
-                        const void *panel_b, float *c, int64_t ldc, bool accumulate)
+                        int64_t apart, const void *panel_b, float *c, int64_t ldc, bool accumulate)
 {
     const float *b = panel_b;
     float32x4_t sum[MR][3];
@@ -114,8 +122,8 @@ static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const vo
     for (int64_t s = 0; s < steps; s++, b += 1 * NR) {
         const float *from = (const float *)a + at[s];
         float few[MR] = {0};
-        if (rows < MR)
-            from = memcpy(few, from, (size_t)rows * sizeof *few);
+        if (rows < MR || apart != 1)
+            from = bring_rows(few, from, apart, rows);
         float32x4_t a0 = vld1q_f32(from), a1 = vld1q_f32(from + 4);
         float32x4_t column[3] = {vld1q_f32(b), vld1q_f32(b + 4), vld1q_f32(b + 8)};
 #pragma GCC unroll 3

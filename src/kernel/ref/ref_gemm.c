@@ -120,25 +120,27 @@ static void put_rows(float sum[MR][NR], int64_t rows, float *c, int64_t ldc, boo
 }
 
 static void tile_places_f32(int64_t rows, int64_t steps, const int32_t *at, const void *a,
-                            const void *panel_b, float *c, int64_t ldc, bool accumulate)
+                            int64_t apart, const void *panel_b, float *c, int64_t ldc,
+                            bool accumulate)
 {
     const float *b = panel_b;
     float sum[MR][NR] = {{0}};
     for (int64_t s = 0; s < steps; s++, b += NR)
         for (int64_t i = 0; i < rows; i++)
             for (int j = 0; j < NR; j++)
-                sum[i][j] += ((const float *)a)[at[s] + i] * b[j];
+                sum[i][j] += ((const float *)a)[at[s] + i * apart] * b[j];
     put_rows(sum, rows, c, ldc, accumulate);
 }
 
 static void tile_places_bf16(int64_t rows, int64_t steps, const int32_t *at, const void *a,
-                             const void *panel_b, float *c, int64_t ldc, bool accumulate)
+                             int64_t apart, const void *panel_b, float *c, int64_t ldc,
+                             bool accumulate)
 {
     const ml_bf16 *b = panel_b;
     float sum[MR][NR] = {{0}};
     for (int64_t s = 0; s < steps; s++, b += 2 * NR)
         for (int64_t i = 0; i < rows; i++) {
-            const ml_bf16 *x = (const ml_bf16 *)a + at[s] + 2 * i;
+            const ml_bf16 *x = (const ml_bf16 *)a + at[s] + i * apart;
             for (int j = 0; j < NR; j++)
                 for (int q = 0; q < 2; q++)
                     sum[i][j] += ml_bf16_to_f32(x[q]) * ml_bf16_to_f32(b[2 * j + q]);

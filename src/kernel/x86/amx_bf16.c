@@ -160,10 +160,10 @@ static struct tile_config config_for(int64_t rows)
 }
 
 static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const void *a,
-                        const void *panel_b, float *c, int64_t ldc, bool accumulate)
+                        int64_t apart, const void *panel_b, float *c, int64_t ldc, bool accumulate)
 {
     const ml_bf16 *b = panel_b;
-    size_t row = (size_t)ldc * sizeof *c;
+    size_t row = (size_t)ldc * sizeof *c, stride = (size_t)apart * sizeof(ml_bf16);
     struct tile_config own = config_for(rows);
     bool high = rows > 16;
     _tile_loadconfig(&own);
@@ -181,13 +181,13 @@ static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const vo
     }
     for (int64_t s = 0; s < steps; s++, b += NR * KR) {
         const ml_bf16 *from = (const ml_bf16 *)a + at[s];
-        _tile_loadd(4, from, KR * 2);
+        _tile_loadd(4, from, stride);
         _tile_loadd(6, b, NR * 4);
         _tile_loadd(7, b + 32, NR * 4);
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
         if (high) {
-            _tile_loadd(5, from + 16 * KR, KR * 2);
+            _tile_loadd(5, from + 16 * apart, stride);
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }

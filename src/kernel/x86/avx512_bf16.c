@@ -75,20 +75,25 @@ static void pack_places(void *to, const void *src, enum ml_dtype type, int64_t s
 
 static inline __attribute__((always_inline)) void places_of(const int rows, int64_t steps,
                                                             const int32_t *at, const ml_bf16 *a0,
-                                                            const int32_t *b, float *c, int64_t ldc,
-                                                            bool accumulate)
+                                                            const int64_t apart, const int32_t *b,
+                                                            float *c, int64_t ldc, bool accumulate)
 {
+    const ml_bf16
+        *third[(MR + 2) / 3]; /* three rows share a pointer: x86 scales an index by 1 or 2 */
+#pragma GCC unroll 5
+    for (int i = 0; i < (MR + 2) / 3; i++)
+        third[i] = a0 + 3 * i * apart;
     __m512 sum[MR][2];
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++)
         sum[i][0] = sum[i][1] = _mm512_setzero_ps();
     for (int64_t s = 0; s < steps; s++, b += NR) {
-        const ml_bf16 *a = a0 + at[s];
+        int64_t off = at[s];
         __m512bh b0 = (__m512bh)_mm512_loadu_si512(b), b1 = (__m512bh)_mm512_loadu_si512(b + 16);
 #pragma GCC unroll 14
         for (int i = 0; i < rows; i++) {
             int32_t pair;
-            memcpy(&pair, a + 2 * i, sizeof pair);
+            memcpy(&pair, third[i / 3] + off + i % 3 * apart, sizeof pair);
             __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
             sum[i][0] = _mm512_dpbf16_ps(sum[i][0], x, b0);
             sum[i][1] = _mm512_dpbf16_ps(sum[i][1], x, b1);
@@ -106,17 +111,20 @@ static inline __attribute__((always_inline)) void places_of(const int rows, int6
 }
 
 static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const void *a,
-                        const void *panel_b, float *c, int64_t ldc, bool accumulate)
+                        int64_t apart, const void *panel_b, float *c, int64_t ldc, bool accumulate)
 {
 #define ROWS(n)                                                                                    \
     case n:                                                                                        \
-        places_of(n, steps, at, a, panel_b, c, ldc, accumulate);                                   \
+        if (apart == 2)                                                                            \
+            places_of(n, steps, at, a, 2, panel_b, c, ldc, accumulate);                            \
+        else                                                                                       \
+            places_of(n, steps, at, a, apart, panel_b, c, ldc, accumulate);                        \
         break;
     switch (rows) {
         ROWS(1)
         ROWS(2)
-        ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13)
-            ROWS(14)
+        ROWS(3)
+        ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
     }
 #undef ROWS
 }
