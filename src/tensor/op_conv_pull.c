@@ -187,7 +187,7 @@ static void pull_init(struct pull *p, const struct ml_kernels *k, const struct m
     int64_t blocks = ceil_div(at_most(p->part, p->from), u->kr);
     size_t weights = (size_t)(blocks * p->taps * u->kr * u->nr);
     p->panel_bytes = ml_conv_align(weights * u->element);
-    p->spare_bytes = ml_conv_align(weights * ml_dtype_size(p->w->dtype));
+    p->spare_bytes = u->kr == 1 ? 0 : ml_conv_align(weights * sizeof(float));
     size_t turned = (size_t)(u->nr * k->gemm_f32.nr) * sizeof(float); /* of store() */
     p->spare_bytes = p->spare_bytes > turned ? p->spare_bytes : turned;
     p->offset_bytes = ml_conv_align((size_t)(blocks * p->taps) * sizeof(int32_t));
@@ -217,65 +217,47 @@ struct work {
 
 /* ---- weights ---- */
 
-/* The taps of a phase, of one kernel `w`, `apart` numbers from one to the next. */
-static void copy_taps(char *out, size_t apart, const char *w, size_t size,
-                      const struct ml_conv_axis axis[2], int64_t width)
-{
-    const struct ml_conv_axis *y = &axis[0], *x = &axis[1];
-    for (int64_t i = 0; i < y->taps; i++) {
-        const char *row = w + (size_t)((y->tap + i * y->tap_step) * width + x->tap) * size;
-        for (int64_t j = 0; j < x->taps; j++, out += apart * size)
-            if (size == 4)
-                memcpy(out, row + 4 * j * x->tap_step, 4);
-            else
-                memcpy(out, row + 2 * j * x->tap_step, 2);
-    }
-}
-
-/* Columns of the result's channels [channel, + columns), rows of source channels [c, + channels)
- * with all taps of the phase: [block of kr][tap][kr][column]. */
-static void pack_weights(const struct work *at, int64_t channel, int64_t columns, int64_t c,
-                         int64_t channels)
+/* Weights [.., ..] of the result's channels [channel, + columns) and source channels [c, +
+ * channels) with all taps of the phase, as f32 rows of nr columns: [source channel][tap][column].
+ */
+static void turn_weights(const struct work *at, const struct ml_gemm_kernel *f32, char *to,
+                         int64_t channel, int64_t columns, int64_t c, int64_t channels)
 {
     const struct pull *p = at->p;
-    const struct ml_gemm_kernel *u = p->u;
     const struct ml_conv_axis *axis = at->layout.axis;
-    size_t size = ml_dtype_size(p->w->dtype);
+    size_t size = ml_dtype_size(p->w->dtype), row = (size_t)f32->nr * sizeof(float);
     int64_t kernel = p->z.kernel[0] * p->z.kernel[1], taps = axis[0].taps * axis[1].taps;
     /* strides of a channel of the result and of the source */
     int64_t out = p->backward ? kernel : p->from * kernel;
     int64_t in = p->backward ? p->to * kernel : kernel;
     int64_t start = at->group * p->from * p->to * kernel + channel * out + c * in;
     const char *w = (const char *)p->w->data + (size_t)start * size;
-    if (kernel == 1) {
-        u->pack_b(at->panel, w, p->w->dtype, out, in, columns, channels);
+    if (kernel == 1 || !p->backward) {
+        f32->pack_b(to, w, p->w->dtype, out, kernel == 1 ? in : 1, columns, channels * kernel);
         return;
     }
-    if (!p->backward && u->kr == 1) {
-        u->pack_b(at->panel, w, p->w->dtype, out, 1, columns, channels * kernel);
-        return;
-    }
-    if (u->kr == 1) {
-        int64_t rows = taps == kernel ? 1 : axis[0].taps, each = taps / rows;
-        for (int64_t k = 0; k < channels; k++)
-            for (int64_t i = 0; i < rows; i++) {
-                int64_t tap = (axis[0].tap + i * axis[0].tap_step) * p->z.kernel[1] + axis[1].tap;
-                u->pack_b(at->panel + (size_t)((k * rows + i) * each * u->nr) * u->element,
-                          w + (size_t)(k * in + tap) * size, p->w->dtype, out, axis[1].tap_step,
-                          columns, each);
-            }
-        return;
-    }
-    int64_t depth = ceil_div(channels, u->kr) * taps * u->kr;
-    if (channels % u->kr)
-        memset(at->spare, 0, (size_t)(columns * depth) * size);
+    int64_t rows = taps == kernel ? 1 : axis[0].taps, each = taps / rows;
     for (int64_t k = 0; k < channels; k++)
-        for (int64_t i = 0; i < columns; i++) {
-            int64_t to = i * depth + k / u->kr * taps * u->kr + k % u->kr;
-            copy_taps(at->spare + (size_t)to * size, (size_t)u->kr,
-                      w + (size_t)(k * in + i * out) * size, size, axis, p->z.kernel[1]);
+        for (int64_t i = 0; i < rows; i++, to += (size_t)each * row) {
+            int64_t tap = (axis[0].tap + i * axis[0].tap_step) * p->z.kernel[1] + axis[1].tap;
+            f32->pack_b(to, w + (size_t)(k * in + tap) * size, p->w->dtype, out, axis[1].tap_step,
+                        columns, each);
         }
-    u->pack_b(at->panel, at->spare, p->w->dtype, depth, 1, columns, depth);
+}
+
+/* The same as the register tile wants it: [block of kr source channels][tap][kr][column]. */
+static void pack_weights(const struct work *at, int64_t channel, int64_t columns, int64_t c,
+                         int64_t channels)
+{
+    const struct ml_gemm_kernel *u = at->p->u, *f32 = &at->p->run->k->gemm_f32;
+    int64_t taps = at->layout.axis[0].taps * at->layout.axis[1].taps;
+    size_t row = (size_t)f32->nr * sizeof(float);
+    turn_weights(at, f32, u->kr == 1 ? at->panel : at->spare, channel, columns, c, channels);
+    char *to = at->panel;
+    for (int64_t k = 0; u->kr > 1 && k < channels; k += u->kr)
+        for (int64_t tap = 0; tap < taps; tap++, to += (size_t)(u->kr * u->nr) * u->element)
+            u->pack_b(to, at->spare + (size_t)(k * taps + tap) * row, ML_F32, 1, taps * f32->nr,
+                      u->nr, at_most(u->kr, channels - k));
 }
 
 /* ---- the product ---- */

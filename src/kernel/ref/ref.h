@@ -27,6 +27,8 @@ void ml_ref_pack_f32(int width, float *panel, const void *src, enum ml_dtype typ
                      int64_t sp, int64_t rows, int64_t k);
 void ml_ref_pack_bf16(int width, ml_bf16 *panel, const void *src, enum ml_dtype type, int64_t si,
                       int64_t sp, int64_t rows, int64_t k);
+/* n numbers that lie si apart, as bf16 side by side. */
+void ml_ref_pack_bf16_row(ml_bf16 *to, const void *src, enum ml_dtype type, int64_t si, int64_t n);
 /* Places for any strides: [n], and [n][2]. */
 void ml_ref_pack_places(void *to, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
                         int64_t n, int64_t k);

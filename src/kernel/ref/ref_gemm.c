@@ -94,6 +94,12 @@ static void tile_bf16(int64_t k, const void *panel_a, const void *panel_b, float
     put(sum, c, ldc, accumulate);
 }
 
+void ml_ref_pack_bf16_row(ml_bf16 *to, const void *src, enum ml_dtype type, int64_t si, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = ml_f32_to_bf16(load(src, type, i * si));
+}
+
 /* [place][1]; see table.h. */
 void ml_ref_pack_places(void *to, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
                         int64_t n, int64_t k)

@@ -144,9 +144,17 @@ static void pack_places(void *to, const void *src, enum ml_dtype type, int64_t s
                         int64_t n, int64_t k)
 {
     int64_t bytes = type == ML_F32 ? 4 : 2;
-    for (int64_t i = 0; i < n; i += MR)
-        pack_a((ml_bf16 *)to + i * KR, (const char *)src + i * si * bytes, type, si, sp,
-               n - i < MR ? n - i : MR, k);
+    for (int64_t i = 0; i < n; i += MR) {
+        int64_t some = n - i < MR ? n - i : MR;
+        const char *from = (const char *)src + i * si * bytes;
+        ml_bf16 rows[32 * 32];
+        if (si != 1) {
+            ml_bring_places(rows, from, type, si, sp, some, k);
+            pack_a((ml_bf16 *)to + i * KR, rows, ML_BF16, 1, 32, some, k);
+        } else {
+            pack_a((ml_bf16 *)to + i * KR, from, type, 1, sp, some, k);
+        }
+    }
 }
 
 /* Hardware tiles of rows <= 16 and of the rest. */

@@ -68,9 +68,17 @@ static void pack_places(void *to, const void *src, enum ml_dtype type, int64_t s
                         int64_t n, int64_t k)
 {
     int64_t bytes = type == ML_F32 ? 4 : 2;
-    for (int64_t i = 0; i < n; i += NR)
-        pack_b((ml_bf16 *)to + 2 * i, (const char *)src + i * si * bytes, type, si, sp,
-               n - i < NR ? n - i : NR, k);
+    for (int64_t i = 0; i < n; i += NR) {
+        int64_t some = n - i < NR ? n - i : NR;
+        const char *from = (const char *)src + i * si * bytes;
+        ml_bf16 rows[2 * 32];
+        if (si != 1) {
+            ml_bring_places(rows, from, type, si, sp, some, k);
+            pack_b((ml_bf16 *)to + 2 * i, rows, ML_BF16, 1, 32, some, k);
+        } else {
+            pack_b((ml_bf16 *)to + 2 * i, from, type, 1, sp, some, k);
+        }
+    }
 }
 
 static inline __attribute__((always_inline)) void places_of(const int rows, int64_t steps,

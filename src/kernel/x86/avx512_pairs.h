@@ -92,4 +92,31 @@ static inline __attribute__((always_inline)) void ml_pack_pairs(int width, void 
         ml_ref_pack_bf16(width, panel, src, type, si, sp, rows, k);
 }
 
+/* n <= 32 numbers that lie si apart, side by side. */
+static inline void ml_bring_apart(ml_bf16 *to, const void *src, enum ml_dtype type, int64_t si,
+                                  int64_t n)
+{
+    if (type == ML_BF16 && si == 2) {
+        for (int64_t i = 0; i < n; i += 16) { /* the lower halves of 16 pairs */
+            __m512i pairs =
+                _mm512_maskz_loadu_epi16(ml_mask32(2 * (n - i) - 1), (const ml_bf16 *)src + 2 * i);
+            _mm256_mask_storeu_epi16(to + i, ml_mask16(n - i), _mm512_cvtepi32_epi16(pairs));
+        }
+    } else if (type == ML_BF16) {
+        for (int64_t i = 0; i < n; i++)
+            to[i] = ((const ml_bf16 *)src)[i * si];
+    } else {
+        ml_ref_pack_bf16_row(to, src, type, si, n);
+    }
+}
+
+/* k rows of n <= 32 places si apart, as rows of 32. */
+static inline void ml_bring_places(ml_bf16 *rows, const void *src, enum ml_dtype type, int64_t si,
+                                   int64_t sp, int64_t n, int64_t k)
+{
+    int64_t bytes = type == ML_F32 ? 4 : 2;
+    for (int64_t p = 0; p < k; p++)
+        ml_bring_apart(rows + p * 32, (const char *)src + p * sp * bytes, type, si, n);
+}
+
 #endif
