@@ -24,7 +24,7 @@
 #define TASK_MACS  (1 << 18)   /* multiplications that are worth a task */
 
 struct pull {
-    struct ml_run *run;
+    struct ml_run *context;
     const struct ml_gemm_kernel *u;
     const struct ml_tensor *t, *source, *w, *bias;
     const struct ml_conv_attr *attr;
@@ -40,6 +40,8 @@ struct pull {
     int64_t images, size[2];            /* places: images x rows x columns */
     int64_t wide;                       /* panels of nr channels of the result */
     int64_t pieces[2], batches, strips; /* how many make the grid, the batch, the channels */
+    int64_t run, chunks;                /* pieces a task, and tasks for all pieces */
+    bool resident; /* a task keeps all its weights packed, for all its pieces */
     size_t band_bytes, panel_bytes, sum_bytes, spare_bytes, offset_bytes;
 };
 
@@ -72,7 +74,9 @@ static int64_t walk(const struct ml_conv_band *b, int64_t rows, int64_t columns)
 
 static size_t task_bytes(const struct pull *p)
 {
-    return p->band_bytes + p->panel_bytes + p->sum_bytes + p->spare_bytes + p->offset_bytes;
+    int64_t panels = p->resident ? p->wide * ceil_div(p->from, p->part) : 1;
+    return p->band_bytes + (size_t)panels * p->panel_bytes + p->sum_bytes + p->spare_bytes +
+           p->offset_bytes;
 }
 
 /* How much memory a task of this size takes, the most of all phases. */
@@ -115,18 +119,36 @@ static void cut_channels(struct pull *p, int64_t wide)
     p->wide = ceil_div(all, p->strips);
 }
 
+static int64_t all_pieces(const struct pull *p)
+{
+    return p->batches * p->pieces[0] * p->pieces[1];
+}
+
 static int64_t tasks_of(const struct pull *p)
 {
-    return p->z.groups * p->strips * p->batches * p->pieces[0] * p->pieces[1];
+    return p->z.groups * p->strips * p->chunks;
+}
+
+/* Weights that stay packed pay where a task has many pieces: as many as leave `want` tasks. */
+static void cut_run(struct pull *p, bool resident, int64_t want)
+{
+    int64_t pieces = all_pieces(p);
+    p->resident = resident;
+    p->run = resident ? at_least(pieces * p->strips * p->z.groups / want, 1) : 1;
+    p->chunks = ceil_div(pieces, p->run);
+    p->run = ceil_div(pieces, at_least(p->chunks, 1));
+    p->chunks = ceil_div(pieces, at_least(p->run, 1));
 }
 
 /* What a task of this size spends beside multiplying, as a share of it: packing weights (half a
  * cycle each, used for places / 32 cycles), copying the band (a fifth of a cycle a number, used for
  * taps * channels / 32), loading and storing sums for each part of k. */
-static double overhead(const struct pull *p, double places, double wide)
+static double overhead(const struct pull *p)
 {
-    double taps = (double)p->taps, channels = wide * p->u->nr;
-    return 16 / places + 6.4 / (taps * channels) + 4 / (taps * (double)p->part);
+    double taps = (double)p->taps, channels = (double)(p->wide * p->u->nr);
+    double places = (double)(p->images * p->size[0] * p->size[1] * p->run);
+    double copy = 6.4 / (taps * channels), sums = 4 / (taps * (double)p->part);
+    return 16 / places + copy + sums;
 }
 
 /* A task: the least overhead that memory allows, and small enough that there are enough tasks. */
@@ -140,18 +162,20 @@ static void cut(struct pull *p, int threads)
     double least = 1e9;
     struct pull best = {0};
     for (int64_t places = PLACES; places >= PLACES_MIN; places /= 2)
-        for (int64_t wide = 8; wide >= 1; wide /= 2) {
-            double cost = overhead(p, (double)places, (double)wide);
-            cut_places(p, places);
-            cut_channels(p, wide);
-            measure(p);
-            bool last = places == PLACES_MIN && wide == 1 && least == 1e9;
-            bool fits = (double)task_bytes(p) <= room && tasks_of(p) >= want;
-            if (last || (fits && cost < least && p->sum_bytes <= SUM_BYTES)) {
-                least = cost;
-                best = *p;
+        for (int64_t wide = 8; wide >= 1; wide /= 2)
+            for (int resident = 1; resident >= 0; resident--) {
+                cut_places(p, places);
+                cut_channels(p, wide);
+                cut_run(p, resident, want);
+                measure(p);
+                double cost = overhead(p);
+                bool last = places == PLACES_MIN && wide == 1 && !resident && least == 1e9;
+                bool fits = (double)task_bytes(p) <= room && tasks_of(p) >= want;
+                if (last || (fits && cost < least && p->sum_bytes <= SUM_BYTES)) {
+                    least = cost;
+                    best = *p;
+                }
             }
-        }
     *p = best;
 }
 
@@ -179,7 +203,9 @@ static void pull_init(struct pull *p, const struct ml_kernels *k, const struct m
         }
     }
     p->taps = taps[0] * taps[1];
-    p->u = p->source->dtype == ML_BF16 && ml_kernels_have_bf16(k) ? &k->gemm_bf16 : &k->gemm_f32;
+    bool bf16 = p->source->dtype == ML_BF16 && ml_kernels_have_bf16(k) &&
+                4 * p->from >= k->gemm_bf16.kr; /* else most of kr would be zeros */
+    p->u = bf16 ? &k->gemm_bf16 : &k->gemm_f32;
     const struct ml_gemm_kernel *u = p->u;
     int64_t deep = u->panel / 2 / ((int64_t)u->element * u->nr) / at_least(p->taps, 1);
     p->part = at_least(deep / u->kr, 1) * u->kr;
@@ -246,14 +272,14 @@ static void turn_weights(const struct work *at, const struct ml_gemm_kernel *f32
 }
 
 /* The same as the register tile wants it: [block of kr source channels][tap][kr][column]. */
-static void pack_weights(const struct work *at, int64_t channel, int64_t columns, int64_t c,
-                         int64_t channels)
+static void pack_weights(const struct work *at, char *panel, int64_t channel, int64_t columns,
+                         int64_t c, int64_t channels)
 {
-    const struct ml_gemm_kernel *u = at->p->u, *f32 = &at->p->run->k->gemm_f32;
+    const struct ml_gemm_kernel *u = at->p->u, *f32 = &at->p->context->k->gemm_f32;
     int64_t taps = at->layout.axis[0].taps * at->layout.axis[1].taps;
     size_t row = (size_t)f32->nr * sizeof(float);
-    turn_weights(at, f32, u->kr == 1 ? at->panel : at->spare, channel, columns, c, channels);
-    char *to = at->panel;
+    turn_weights(at, f32, u->kr == 1 ? panel : at->spare, channel, columns, c, channels);
+    char *to = panel;
     for (int64_t k = 0; u->kr > 1 && k < channels; k += u->kr)
         for (int64_t tap = 0; tap < taps; tap++, to += (size_t)(u->kr * u->nr) * u->element)
             u->pack_b(to, at->spare + (size_t)(k * taps + tap) * row, ML_F32, 1, taps * f32->nr,
@@ -271,8 +297,9 @@ static const char *source_at(const struct work *at, int64_t m, int64_t c)
            (size_t)(channel * s->dim[2] * s->dim[3]) * ml_dtype_size(s->dtype);
 }
 
-/* The band of source channels from c on against one panel of weights. */
-static void multiply(const struct work *at, float *sums, int64_t steps, int64_t c)
+/* The band of source channels from c on against a panel of weights. */
+static void multiply(const struct work *at, const char *panel, float *sums, int64_t steps,
+                     int64_t c)
 {
     const struct ml_gemm_kernel *u = at->p->u;
     size_t place = (size_t)u->kr * u->element;
@@ -283,8 +310,22 @@ static void multiply(const struct work *at, float *sums, int64_t steps, int64_t 
             image = ml_conv_band_in_source(&at->layout, source_at(at, m, c), at->first);
         for (int64_t i = 0; i < at->places; i += rows)
             u->tile_places(at_most(rows, at->places - i), steps, at->at, image + (size_t)i * place,
-                           u->kr, at->panel, sums + i * u->nr, u->nr, c > 0);
+                           u->kr, panel, sums + i * u->nr, u->nr, c > 0);
     }
+}
+
+/* The weights of panel j for source channels from c on, packed. */
+static char *weights_of(const struct work *at, int64_t j, int64_t c, bool pack)
+{
+    const struct pull *p = at->p;
+    int64_t channel = at->channel + j * p->u->nr;
+    char *panel = at->panel;
+    if (p->resident)
+        panel += (size_t)(c / p->part * p->wide + j) * p->panel_bytes;
+    if (pack)
+        pack_weights(at, panel, channel, at_most(p->u->nr, p->to - channel), c,
+                     at_most(p->part, p->from - c));
+    return panel;
 }
 
 static void form_sums(const struct work *at)
@@ -299,9 +340,8 @@ static void form_sums(const struct work *at)
             ml_conv_band_fill(&at->layout, at->band + (size_t)(m * at->layout.image) * u->element,
                               source_at(at, m, c), p->source->dtype, channels, at->first);
         for (int64_t j = 0; j < at->panels; j++) {
-            int64_t channel = at->channel + j * u->nr;
-            pack_weights(at, channel, at_most(u->nr, p->to - channel), c, channels);
-            multiply(at, at->sums + j * area, steps, c);
+            const char *panel = weights_of(at, j, c, !p->resident);
+            multiply(at, panel, at->sums + j * area, steps, c);
         }
     }
 }
@@ -325,7 +365,7 @@ static void store_row(const struct work *at, int64_t plane, int64_t row, int64_t
                       int64_t n, float bias)
 {
     const struct pull *p = at->p;
-    const struct ml_kernels *k = p->run->k;
+    const struct ml_kernels *k = p->context->k;
     int64_t step = p->phases[1], x = column * step + at->phase[1];
     int64_t y = row * p->phases[0] + at->phase[0], start = plane + y * p->result[1] + x;
     if (y >= p->result[0] || x >= p->result[1]) /* the last phases have fewer places */
@@ -345,7 +385,7 @@ static void store_row(const struct work *at, int64_t plane, int64_t row, int64_t
 static void store(const struct work *at, const float *sums, int64_t image, int64_t channel)
 {
     const struct pull *p = at->p;
-    const struct ml_gemm_kernel *u = p->u, *turn = &p->run->k->gemm_f32;
+    const struct ml_gemm_kernel *u = p->u, *turn = &p->context->k->gemm_f32;
     int64_t channels = at_most(u->nr, p->to - channel);
     float *turned = (float *)(void *)at->spare; /* [channel][place] */
     for (int64_t r = 0; r < at->size[0]; r++)
@@ -362,20 +402,31 @@ static void store(const struct work *at, const float *sums, int64_t image, int64
         }
 }
 
-static void pull_phase(struct work *at)
+/* Whether piece `index` exists: pieces of equal size may cover the grid before the last. */
+static bool choose_piece(struct work *at, int64_t index)
 {
     const struct pull *p = at->p;
-    struct ml_conv_axis axis[2] = {axis_of(p, 0, at->phase[0]), axis_of(p, 1, at->phase[1])};
+    for (int d = 1; d >= 0; d--) {
+        at->first[d] = index % p->pieces[d] * p->size[d];
+        at->size[d] = at_most(p->size[d], p->grid[d] - at->first[d]);
+        index /= p->pieces[d];
+    }
+    at->image = index * p->images;
+    at->images = at_most(p->images, p->z.n - at->image);
+    return at->size[0] > 0 && at->size[1] > 0 && at->images > 0;
+}
+
+static void pull_piece(struct work *at, bool empty)
+{
+    const struct pull *p = at->p;
     int64_t nr = p->u->nr;
-    if (axis[0].taps * axis[1].taps > 0 && p->from > 0) {
-        ml_conv_band_init(&at->layout, p->u, false, p->source->dtype, axis, p->size, p->part);
-        ml_conv_band_offsets(&at->layout, at_most(p->part, p->from), at->at);
-        at->places = walk(&at->layout, at->size[0], at->size[1]);
-        form_sums(at);
-    } else { /* nothing reaches these places */
+    if (empty) { /* nothing reaches these places */
         at->layout.pitch = at->size[1];
         at->places = at->size[0] * at->size[1];
         memset(at->sums, 0, (size_t)(at->panels * at->images * at->places * nr) * sizeof(float));
+    } else {
+        at->places = walk(&at->layout, at->size[0], at->size[1]);
+        form_sums(at);
     }
     for (int64_t m = 0; m < at->images; m++)
         for (int64_t j = 0; j < at->panels; j++)
@@ -383,38 +434,52 @@ static void pull_phase(struct work *at)
                   at->channel + j * nr);
 }
 
+/* One phase of all pieces of a task. */
+static void pull_phase(struct work *at, int64_t chunk)
+{
+    const struct pull *p = at->p;
+    struct ml_conv_axis axis[2] = {axis_of(p, 0, at->phase[0]), axis_of(p, 1, at->phase[1])};
+    bool empty = axis[0].taps * axis[1].taps == 0 || p->from == 0;
+    if (!empty) {
+        ml_conv_band_init(&at->layout, p->u, false, p->source->dtype, axis, p->size, p->part);
+        ml_conv_band_offsets(&at->layout, at_most(p->part, p->from), at->at);
+        for (int64_t c = 0; p->resident && c < p->from; c += p->part)
+            for (int64_t j = 0; j < at->panels; j++)
+                weights_of(at, j, c, true);
+    }
+    int64_t end = at_most((chunk + 1) * p->run, all_pieces(p));
+    for (int64_t i = chunk * p->run; i < end; i++)
+        if (choose_piece(at, i))
+            pull_piece(at, empty);
+}
+
 static void pull_task(void *arg, int64_t task, int worker)
 {
     const struct pull *p = arg;
     struct work at = {.p = p};
-    at.band = (char *)p->run->scratch + (size_t)worker * task_bytes(p);
-    at.panel = at.band + p->band_bytes;
-    at.sums = (float *)(void *)(at.panel + p->panel_bytes);
+    size_t bytes = task_bytes(p);
+    at.band = (char *)p->context->scratch + (size_t)worker * bytes;
+    at.sums = (float *)(void *)(at.band + p->band_bytes);
     at.spare = (char *)at.sums + p->sum_bytes;
     at.at = (int32_t *)(void *)(at.spare + p->spare_bytes);
-    for (int d = 1; d >= 0; d--) {
-        at.first[d] = task % p->pieces[d] * p->size[d];
-        at.size[d] = at_most(p->size[d], p->grid[d] - at.first[d]);
-        task /= p->pieces[d];
-    }
-    at.image = task % p->batches * p->images;
-    at.images = at_most(p->images, p->z.n - at.image);
-    task /= p->batches;
+    at.panel = (char *)at.at + p->offset_bytes;
+    int64_t chunk = task % p->chunks;
+    task /= p->chunks;
     at.channel = task % p->strips * p->wide * p->u->nr;
     at.panels = at_most(p->wide, ceil_div(p->to - at.channel, p->u->nr));
     at.group = task / p->strips;
-    if (at.size[0] <= 0 || at.size[1] <= 0 || at.images <= 0 || at.panels <= 0)
-        return; /* pieces of equal size may cover the grid before the last */
+    if (at.panels <= 0)
+        return;
     for (at.phase[0] = 0; at.phase[0] < p->phases[0]; at.phase[0]++)
         for (at.phase[1] = 0; at.phase[1] < p->phases[1]; at.phase[1]++)
-            pull_phase(&at);
+            pull_phase(&at, chunk);
 }
 
 void ml_conv_pull_forward(struct ml_run *run, struct ml_tensor *t)
 {
     struct pull p;
     pull_init(&p, run->k, t, run->threads);
-    p.run = run;
+    p.context = run;
     if (ml_count(t) > 0)
         ml_pool_run(run->pool, tasks_of(&p), pull_task, &p);
 }
