@@ -26,18 +26,23 @@ struct bench {
     struct ml_plan *forward, *backward;
 };
 
-static struct ml_tensor *random_leaf(struct bench *b, const char *name, int ndim,
-                                     const int64_t *dim)
+static struct ml_tensor *random_leaf(struct bench *b, const char *name, enum ml_dtype dtype,
+                                     int ndim, const int64_t *dim)
 {
     int64_t count = 1;
     for (int i = 0; i < ndim; i++)
         count *= dim[i];
-    float *data = ml_arena_alloc(&b->arena, (size_t)count * sizeof *data);
+    void *data = ml_arena_alloc(&b->arena, (size_t)count * ml_dtype_size(dtype));
     struct ml_rng rng;
     ml_rng_init(&rng, (uint64_t)count, 0);
-    for (int64_t i = 0; data && i < count; i++)
-        data[i] = (float)ml_rng_u32(&rng) * 0x1p-32f - 0.5f;
-    return ml_leaf(&b->graph, name, ML_F32, ndim, dim, data);
+    for (int64_t i = 0; data && i < count; i++) {
+        float x = (float)ml_rng_u32(&rng) * 0x1p-32f - 0.5f;
+        if (dtype == ML_F32)
+            ((float *)data)[i] = x;
+        else
+            ((ml_bf16 *)data)[i] = ml_f32_to_bf16(x);
+    }
+    return ml_leaf(&b->graph, name, dtype, ndim, dim, data);
 }
 
 static int build(struct bench *b, struct ml_device *device, bool bf16, struct ml_error *err)
@@ -49,22 +54,21 @@ static int build(struct bench *b, struct ml_device *device, bool bf16, struct ml
                               .padding = {two ? s[PADDING] : 0, s[PADDING]},
                               .dilation = {two ? s[DILATION] : 1, s[DILATION]},
                               .groups = s[GROUPS]};
+    enum ml_dtype type = bf16 ? ML_BF16 : ML_F32;
     struct ml_graph *g = &b->graph;
     ml_arena_init(&b->arena, 0);
     ml_graph_init(g, &b->arena);
     g->compute = bf16 ? ML_BF16 : ML_F32;
-    struct ml_tensor *x = random_leaf(b, "x", 4, (int64_t[]){s[N], s[C], s[H], s[W]});
-    struct ml_tensor *w = random_leaf(b, "w", 4, (int64_t[]){o, in, s[KH], s[KW]});
-    struct ml_tensor *bias = random_leaf(b, "b", 1, (int64_t[]){s[O]});
+    struct ml_tensor *x = random_leaf(b, "x", type, 4, (int64_t[]){s[N], s[C], s[H], s[W]});
+    struct ml_tensor *w = random_leaf(b, "w", ML_F32, 4, (int64_t[]){o, in, s[KH], s[KW]});
+    struct ml_tensor *bias = random_leaf(b, "b", ML_F32, 1, (int64_t[]){s[O]});
     struct ml_tensor *leaves[3] = {x, w, bias};
     for (int i = 0; i < 3; i++)
         leaves[i]->flags |= ML_NEEDS_GRAD;
-    if (bf16)
-        x = ml_cast(g, x, ML_BF16);
     b->out = s[TRANSPOSED] ? ml_conv2d_transpose(g, x, w, bias, &options)
                            : ml_conv2d(g, x, w, bias, &options);
-    struct ml_tensor *dy = random_leaf(b, "dy", 4, b->out->dim);
-    struct ml_tensor *loss = ml_sum_all(g, ml_mul(g, b->out, bf16 ? ml_cast(g, dy, ML_BF16) : dy));
+    struct ml_tensor *dy = random_leaf(b, "dy", type, 4, b->out->dim);
+    struct ml_tensor *loss = ml_sum_all(g, ml_mul(g, b->out, dy));
     ml_grad(g, loss, leaves, 3, b->grads);
     int status = ml_plan_new(&b->forward, g, &b->out, 1, device, err);
     return status == 0 ? ml_plan_new(&b->backward, g, b->grads, 3, device, err) : status;

@@ -207,7 +207,7 @@ static void pull_init(struct pull *p, const struct ml_kernels *k, const struct m
                 4 * p->from >= k->gemm_bf16.kr; /* else most of kr would be zeros */
     p->u = bf16 ? &k->gemm_bf16 : &k->gemm_f32;
     const struct ml_gemm_kernel *u = p->u;
-    int64_t deep = u->panel / 2 / ((int64_t)u->element * u->nr) / at_least(p->taps, 1);
+    int64_t deep = u->panel / 4 / ((int64_t)u->element * u->nr) / at_least(p->taps, 1);
     p->part = at_least(deep / u->kr, 1) * u->kr;
     p->part = ceil_div(ceil_div(p->from, ceil_div(p->from, p->part)), u->kr) * u->kr;
     int64_t blocks = ceil_div(at_most(p->part, p->from), u->kr);
