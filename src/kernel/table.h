@@ -182,6 +182,14 @@ struct ml_kernels {
     void (*gemv)(int64_t rows, int64_t n, int64_t k, float *y, int64_t ldy, const void *w,
                  enum ml_dtype w_type, int64_t ldw, const float *x, int64_t ldx);
 
+    /* Planes that slide over each other (depthwise convolution), `rows` of n places, ldy and ldx
+     * apart. y[r][i] = (add ? y[r][i] : bias) + sum over taps of w[t] * x[r * ldx + at[t] + i]. */
+    void (*slide)(int64_t rows, int64_t n, float *y, int64_t ldy, float bias, int64_t taps,
+                  const int32_t *at, const float *x, int64_t ldx, const float *w, bool add);
+    /* dw[t] += sum over places of x[r * ldx + at[t] + i] * dy[r * ldy + i]. */
+    void (*slide_dw)(int64_t rows, int64_t n, float *dw, int64_t taps, const int32_t *at,
+                     const float *x, int64_t ldx, const float *dy, int64_t ldy);
+
     void (*adamw)(int64_t n, float *w, float *m, float *v, const float *g,
                   const struct ml_adamw_step *step);
 

@@ -79,82 +79,6 @@ struct ml_conv_axis ml_conv_axis_backward(const struct ml_conv_attr *a,
     return axis;
 }
 
-void ml_conv_valid(const struct ml_conv_axis *a, int64_t j, int64_t begin, int64_t end, int64_t *lo,
-                   int64_t *hi)
-{
-    int64_t offset = a->offset + j * a->step;
-    if (a->stride == 1) { /* spares two divisions, which rows of few numbers feel */
-        *lo = -offset > begin ? -offset : begin;
-        *hi = a->source - offset < end ? a->source - offset : end;
-        if (*lo >= *hi)
-            *lo = *hi = begin;
-        return;
-    }
-    *lo = offset < 0 ? (-offset + a->stride - 1) / a->stride : 0;
-    *hi = a->source > offset ? (a->source - 1 - offset) / a->stride + 1 : 0;
-    *lo = *lo > begin ? *lo : begin;
-    *hi = *hi < end ? *hi : end;
-    if (*lo >= end || *hi < *lo)
-        *lo = *hi = begin;
-}
-
-/* Places [begin, end) of one row of the grid for tap j: zeros, numbers, zeros. */
-static void column_run(char *out, const char *row, size_t size, const struct ml_conv_axis *x,
-                       int64_t j, const int64_t range[2])
-{
-    int64_t lo, hi, begin = range[0], end = range[1];
-    ml_conv_valid(x, j, begin, end, &lo, &hi);
-    if (lo > begin)
-        memset(out, 0, (size_t)(lo - begin) * size);
-    if (hi < end)
-        memset(out + (size_t)(hi - begin) * size, 0, (size_t)(end - hi) * size);
-    if (lo == hi)
-        return;
-    const char *from = row + (size_t)(lo * x->stride + x->offset + j * x->step) * size;
-    out += (size_t)(lo - begin) * size;
-    if (x->stride == 1)
-        memcpy(out, from, (size_t)(hi - lo) * size);
-    else if (size == 4)
-        for (int64_t i = 0; i < hi - lo; i++)
-            memcpy(out + 4 * i, from + 4 * i * x->stride, 4);
-    else
-        for (int64_t i = 0; i < hi - lo; i++)
-            memcpy(out + 2 * i, from + 2 * i * x->stride, 2);
-}
-
-/* One row of the matrix: taps (i, j) of one plane. */
-static void column_row(char *out, const char *plane, size_t size, const struct ml_conv_axis axis[2],
-                       const int64_t tap[2], const int64_t range[2])
-{
-    const struct ml_conv_axis *y = &axis[0], *x = &axis[1];
-    int64_t left = range[1] - range[0], ty = range[0] / x->grid, tx = range[0] % x->grid;
-    for (; left > 0; ty++, tx = 0) {
-        int64_t run = x->grid - tx < left ? x->grid - tx : left;
-        int64_t sy = ty * y->stride + y->offset + tap[0] * y->step;
-        if (sy < 0 || sy >= y->source)
-            memset(out, 0, (size_t)run * size);
-        else
-            column_run(out, plane + (size_t)(sy * x->source) * size, size, x, tap[1],
-                       (int64_t[]){tx, tx + run});
-        out += (size_t)run * size;
-        left -= run;
-    }
-}
-
-void ml_conv_columns(void *columns, const void *source, int64_t channels, size_t size,
-                     const struct ml_conv_axis *axis, int64_t first, int64_t n)
-{
-    const struct ml_conv_axis *y = &axis[0], *x = &axis[1];
-    char *out = columns;
-    for (int64_t c = 0; c < channels; c++) {
-        const char *plane = (const char *)source + (size_t)(c * y->source * x->source) * size;
-        for (int64_t i = 0; i < y->taps; i++)
-            for (int64_t j = 0; j < x->taps; j++, out += (size_t)n * size)
-                column_row(out, plane, size, axis, (int64_t[]){i, j},
-                           (int64_t[]){first, first + n});
-    }
-}
-
 /* ---- shapes ---- */
 
 static bool is_number(enum ml_dtype dtype)
@@ -294,7 +218,8 @@ static size_t pull_scratch(const struct ml_kernels *k, const struct ml_tensor *t
 {
     struct ml_conv_sizes z;
     ml_conv_sizes(&z, t);
-    return ml_conv_is_depthwise(&z) ? 0 : ml_conv_pull_scratch(k, t, threads);
+    return (ml_conv_is_depthwise(&z) ? ml_conv_depth_pull_scratch : ml_conv_pull_scratch)(k, t,
+                                                                                          threads);
 }
 
 static void dw_forward(struct ml_run *run, struct ml_tensor *t)
@@ -308,7 +233,8 @@ static size_t dw_scratch(const struct ml_kernels *k, const struct ml_tensor *t, 
 {
     struct ml_conv_sizes z;
     ml_conv_sizes(&z, t);
-    return ml_conv_is_depthwise(&z) ? 0 : ml_conv_dw_scratch(k, t, threads);
+    return (ml_conv_is_depthwise(&z) ? ml_conv_depth_dw_scratch : ml_conv_dw_scratch)(k, t,
+                                                                                      threads);
 }
 
 /* The same convolution as t's, as op `op` on a and b, with the size that dx and dw are told. */

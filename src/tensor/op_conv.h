@@ -46,25 +46,19 @@ struct ml_conv_axis ml_conv_axis_forward(const struct ml_conv_attr *a,
 struct ml_conv_axis ml_conv_axis_backward(const struct ml_conv_attr *a,
                                           const struct ml_conv_sizes *z, int d, int64_t phase);
 
-/* The range of places [*lo, *hi) within [begin, end) whose source place for tap j exists. */
-void ml_conv_valid(const struct ml_conv_axis *a, int64_t j, int64_t begin, int64_t end, int64_t *lo,
-                   int64_t *hi);
-
-/* Rows of a matrix: for each of `channels` planes of source[..] and each tap, the source's numbers
- * at the `n` grid places from `first` on (grid flattened, width fastest), zeros where there are
- * none. axis: {height, width}. Row pitch n. Element size 2 or 4. */
-void ml_conv_columns(void *columns, const void *source, int64_t channels, size_t size,
-                     const struct ml_conv_axis *axis, int64_t first, int64_t n);
-
-/* conv2d and conv2d_dx (op_conv_pull.c), conv2d_dw (op_conv_dw.c): by matrix products. */
+/* conv2d and conv2d_dx (op_conv_pull.c), conv2d_dw (op_conv_dw.c): by the product's register
+ * tiles. */
 void ml_conv_pull_forward(struct ml_run *run, struct ml_tensor *t);
 size_t ml_conv_pull_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads);
 void ml_conv_dw_forward(struct ml_run *run, struct ml_tensor *t);
 size_t ml_conv_dw_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads);
 
-/* Depthwise (op_conv_depth.c). No scratch. */
+/* Depthwise (op_conv_depth.c). */
 void ml_conv_depth_pull(struct ml_run *run, struct ml_tensor *t);
+size_t ml_conv_depth_pull_scratch(const struct ml_kernels *k, const struct ml_tensor *t,
+                                  int threads);
 void ml_conv_depth_dw(struct ml_run *run, struct ml_tensor *t);
+size_t ml_conv_depth_dw_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads);
 
 static inline size_t ml_conv_align(size_t bytes)
 {

@@ -137,7 +137,9 @@ static void fill_row(const struct ml_conv_band *b, char *to, const char *from, e
         int64_t at = b->low[1] + (first + begin) * x->stride + f;
         to += (size_t)begin * place;
         from += (size_t)at * size;
-        if (b->plain && u->element == 2)
+        if (b->kr == 1 && u->element == 4 && dtype == ML_F32 && x->stride == 1)
+            memcpy(to, from, (size_t)(end - begin) * place);
+        else if (b->plain && u->element == 2)
             copy_apart((ml_bf16 *)(void *)to, (const ml_bf16 *)(const void *)from, x->stride,
                        end - begin);
         else

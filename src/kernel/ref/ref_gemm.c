@@ -166,6 +166,30 @@ static void gemv(int64_t rows, int64_t n, int64_t k, float *y, int64_t ldy, cons
         }
 }
 
+static void slide(int64_t rows, int64_t n, float *y, int64_t ldy, float bias, int64_t taps,
+                  const int32_t *at, const float *x, int64_t ldx, const float *w, bool add)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < n; i++) {
+            float sum = add ? y[r * ldy + i] : bias;
+            for (int64_t t = 0; t < taps; t++)
+                sum += w[t] * x[r * ldx + at[t] + i];
+            y[r * ldy + i] = sum;
+        }
+}
+
+static void slide_dw(int64_t rows, int64_t n, float *dw, int64_t taps, const int32_t *at,
+                     const float *x, int64_t ldx, const float *dy, int64_t ldy)
+{
+    for (int64_t t = 0; t < taps; t++) {
+        double sum = 0;
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t i = 0; i < n; i++)
+                sum += (double)x[r * ldx + at[t] + i] * dy[r * ldy + i];
+        dw[t] += (float)sum;
+    }
+}
+
 /* 64 independent sums, so that latency does not bound it. The result is used, so that the loop
  * stays. */
 static int64_t burn(int64_t steps)
@@ -185,6 +209,8 @@ static int64_t burn(int64_t steps)
 void ml_ref_gemm(struct ml_kernels *out)
 {
     out->gemv = gemv;
+    out->slide = slide;
+    out->slide_dw = slide_dw;
     out->gemm_f32 = (struct ml_gemm_kernel){
         MR,       NR,   1,        sizeof(float),      pack_a_f32,     pack_b_f32,
         tile_f32, burn, 16 << 10, ml_ref_pack_places, tile_places_f32};

@@ -5,6 +5,7 @@
 #include "kernel/lanes/lanes_elementwise.inc"
 #include "kernel/lanes/lanes_gemv.inc"
 #include "kernel/lanes/lanes_rows.inc"
+#include "kernel/lanes/lanes_slide.inc"
 #include "kernel/lanes/lanes_unary.inc"
 #include "kernel/x86/x86.h"
 
@@ -14,4 +15,6 @@ void ml_avx512_vector(struct ml_kernels *out)
     lanes_elementwise(out);
     lanes_rows(out);
     out->gemv = gemv;
+    out->slide = slide;
+    out->slide_dw = slide_dw;
 }
