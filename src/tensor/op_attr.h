@@ -37,6 +37,7 @@ struct loss_attr {
 struct norm_attr {
     float eps;
     int groups;
+    bool silu;           /* of groupnorm: y = silu(norm) */
     bool want_w, want_b; /* of a gradient op */
 };
 

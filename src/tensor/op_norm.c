@@ -430,9 +430,14 @@ static void groupnorm_task(void *arg, int64_t task, int worker)
     const float *x = ml_load(k, t->src[0], task * n, n, buffer);
     float *y = ml_store_begin(t, task * n, buffer);
     k->layernorm(n, y, x, NULL, NULL, ml_attr(t, struct norm_attr)->eps, t->aux + 2 * task);
-    for (int64_t c = 0; c < s->channels && (w || b); c++)
-        k->affine(s->inner, y + c * s->inner, y + c * s->inner, w ? w[c0 + c] : 1.0f,
-                  b ? b[c0 + c] : 0.0f);
+    bool silu = ml_attr(t, struct norm_attr)->silu;
+    for (int64_t c = 0; c < s->channels && (w || b || silu); c++) {
+        float *row = y + c * s->inner;
+        if (w || b)
+            k->affine(s->inner, row, row, w ? w[c0 + c] : 1.0f, b ? b[c0 + c] : 0.0f);
+        if (silu) /* while the channel is in L1 */
+            k->unary[ML_UNARY_SILU](s->inner, row, row);
+    }
     ml_store_end(k, t, task * n, n, y);
 }
 
@@ -457,6 +462,14 @@ static void forward_groupnorm(struct ml_run *run, struct ml_tensor *t)
 static void backward_groupnorm(struct ml_graph *g, struct ml_tensor *t, struct ml_tensor *dt,
                                struct ml_tensor **dsrc)
 {
+    const struct norm_attr *attr = ml_attr(t, struct norm_attr);
+    if (attr->silu) { /* what silu was applied to is made anew rather than kept */
+        struct ml_tensor *norm =
+            ml_groupnorm(g, t->src[0], t->src[1], t->src[2], attr->groups, attr->eps);
+        int silu = ML_UNARY_SILU;
+        dt = ml_node(g, ML_OP_UNARY_GRAD, (struct ml_tensor *[]){dt, norm}, 2, &silu, sizeof silu);
+        t = norm;
+    }
     norm_backward(g, ML_OP_GROUPNORM_GRAD, t, dt, dsrc);
 }
 
@@ -553,6 +566,14 @@ struct ml_tensor *ml_groupnorm(struct ml_graph *g, struct ml_tensor *x, struct m
                                struct ml_tensor *b, int groups, float eps)
 {
     struct norm_attr attr = {.eps = eps, .groups = groups};
+    struct ml_tensor *src[3] = {x, w, b};
+    return ml_node(g, ML_OP_GROUPNORM, src, 3, &attr, sizeof attr);
+}
+
+struct ml_tensor *ml_groupnorm_silu(struct ml_graph *g, struct ml_tensor *x, struct ml_tensor *w,
+                                    struct ml_tensor *b, int groups, float eps)
+{
+    struct norm_attr attr = {.eps = eps, .groups = groups, .silu = true};
     struct ml_tensor *src[3] = {x, w, b};
     return ml_node(g, ML_OP_GROUPNORM, src, 3, &attr, sizeof attr);
 }

@@ -84,6 +84,9 @@ struct ml_tensor *ml_layernorm(struct ml_graph *g, struct ml_tensor *x, struct m
  */
 struct ml_tensor *ml_groupnorm(struct ml_graph *g, struct ml_tensor *x, struct ml_tensor *w,
                                struct ml_tensor *b, int groups, float eps);
+/* silu(groupnorm(...)) in one pass; the gradient makes the norm anew, so only x is kept. */
+struct ml_tensor *ml_groupnorm_silu(struct ml_graph *g, struct ml_tensor *x, struct ml_tensor *w,
+                                    struct ml_tensor *b, int groups, float eps);
 struct ml_tensor *ml_softmax(struct ml_graph *g, struct ml_tensor *x,
                              float scale); /* over the last dimension */
 

@@ -132,6 +132,40 @@ static void groupnorm(void **state)
     }
 }
 
+static struct ml_tensor *build_groupnorm_silu(struct ml_graph *g, struct ml_tensor *const *in,
+                                              const void *arg)
+{
+    return ml_groupnorm_silu(g, in[0], in[1], in[2], *(const int *)arg, 1e-5f);
+}
+
+static struct ml_tensor *build_silu_of_groupnorm(struct ml_graph *g, struct ml_tensor *const *in,
+                                                 const void *arg)
+{
+    return ml_unary(g, ML_UNARY_SILU, build_groupnorm(g, in, arg));
+}
+
+/* One node does what two do, to the bit, forwards and backwards. */
+static void groupnorm_silu(void **state)
+{
+    (void)state;
+    int groups = 3;
+    struct check c = {
+        .n = 3,
+        .in = {{"x", ML_F32, 4, {2, 6, 3, 5}}, {"w", ML_F32, 1, {6}}, {"b", ML_F32, 1, {6}}},
+        .build = build_groupnorm_silu,
+        .arg = &groups};
+    check_all(&c, 1);
+    struct check_result one, two;
+    check_run(&c, 2, NULL, &one);
+    c.build = build_silu_of_groupnorm;
+    check_run(&c, 2, NULL, &two);
+    assert_memory_equal(one.out, two.out, (size_t)one.count * sizeof(float));
+    for (int i = 0; i < c.n; i++)
+        assert_memory_equal(one.grad[i], two.grad[i], (size_t)one.grad_count[i] * sizeof(float));
+    check_result_clear(&one);
+    check_result_clear(&two);
+}
+
 static void softmax(void **state)
 {
     (void)state;
@@ -213,6 +247,7 @@ int main(void)
         cmocka_unit_test(norm_long),
         cmocka_unit_test(layernorm),
         cmocka_unit_test(groupnorm),
+        cmocka_unit_test(groupnorm_silu),
         cmocka_unit_test(softmax),
         cmocka_unit_test(softmax_extremes),
         cmocka_unit_test(refused),
