@@ -8,7 +8,8 @@
 
 #include "kernel/dtype.h"
 
-#define LANES 4
+#define LANES     4
+#define REGISTERS 32
 typedef float32x4_t vf;
 
 static inline vf v_set(float x)

@@ -8,7 +8,8 @@
 
 #include "kernel/dtype.h"
 
-#define LANES 8
+#define LANES     8
+#define REGISTERS 16
 typedef __m256 vf;
 
 static inline __m256i v_mask(int64_t n)

@@ -7,7 +7,8 @@
 
 #include "kernel/dtype.h"
 
-#define LANES 16
+#define LANES     16
+#define REGISTERS 32
 typedef __m512 vf;
 
 static inline __mmask16 v_mask(int64_t n)
