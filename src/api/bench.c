@@ -361,6 +361,8 @@ static int bench_generate(struct bench *b)
     const char *precision = b->request->precision;
     bool bf16 = precision && strcmp(precision, "bf16") == 0; /* of the weights */
     int status = make_model(&m, bf16 ? ML_BF16 : ML_F32, b->err);
+    if (status == 0 && !b->device->accelerator) /* as a text session does */
+        status = ml_params_pack(&m.model.params, &b->device->kernels, b->err);
     if (status == 0)
         status = make_decoder(&m, batch, b->err);
     double seconds = status == 0 ? best_time(b, b->seconds, call_run, &m) : NAN;

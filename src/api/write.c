@@ -52,6 +52,8 @@ int ml_text_session_open(struct ml_text_session **out, struct ml_engine *engine,
         status = open_template(s, folder, err);
     if (status == 0)
         status = ml_encoder_new(&s->encoder, s->pack.tokenizer, err);
+    if (status == 0 && !engine->device->accelerator) /* which has its own kernels */
+        status = ml_params_pack(&s->pack.model.params, &engine->device->kernels, err);
     if (status == 0)
         status =
             ml_text_writer_new(&s->writer, &s->pack.model, s->pack.tokenizer, engine->device, err);

@@ -204,6 +204,8 @@ size_t ml_gemm_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int 
 {
     if (g->m <= 0 || g->n <= 0)
         return 0;
+    if (g->panels)
+        return ml_gemm_panels_scratch(k, g, threads);
     enum ml_skinny skinny = ml_gemm_skinny(g);
     if (skinny)
         return ml_gemm_skinny_scratch(g, skinny, threads);
@@ -458,6 +460,10 @@ void ml_gemm_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_
     }
     if (pool && 2 * g->m * g->n * g->k < SERIAL_FLOPS)
         pool = NULL;
+    if (g->panels) {
+        ml_gemm_panels_run(k, g, pool, scratch);
+        return;
+    }
     enum ml_skinny skinny = ml_gemm_skinny(g);
     if (skinny) {
         ml_gemm_skinny_run(k, g, skinny, pool, scratch);

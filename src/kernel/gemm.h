@@ -40,6 +40,7 @@ struct ml_gemm {
     float alpha;           /* 0 is taken as 1 */
     bool accumulate;       /* f32 C only */
     bool bf16;             /* arithmetic: round inputs to bf16 where the processor is faster so */
+    bool panels;           /* B is packed by ml_gemm_panels_pack: its strides do not count */
     const float *bias;     /* [n] or NULL */
     enum ml_act act;
 };
@@ -52,5 +53,17 @@ size_t ml_gemm_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int 
  * scratch for one thread). */
 void ml_gemm_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_pool *pool,
                  void *scratch);
+
+/* Weights that stay: n rows of `depth` numbers (B = w', so n columns) become panels of gemm_f32.nr
+ * columns, [depth][nr] one after the other, in the memory they have; rows behind the last full
+ * panel stay. They then fit this kernel table (and all of the same processor and limit) alone.
+ * scratch: that many bytes. */
+size_t ml_gemm_panels_pack_scratch(const struct ml_kernels *k, int64_t depth);
+void ml_gemm_panels_pack(const struct ml_kernels *k, void *w, enum ml_dtype type, int64_t n,
+                         int64_t depth, void *scratch);
+/* Numbers [first, first + count) of row `row`, out of packed weights: adjacent, of the same type.
+ */
+void ml_gemm_panels_part(const struct ml_kernels *k, void *to, const void *w, enum ml_dtype type,
+                         int64_t n, int64_t depth, int64_t row, int64_t first, int64_t count);
 
 #endif

@@ -41,4 +41,9 @@ size_t ml_gemm_skinny_scratch(const struct ml_gemm *g, enum ml_skinny kind, int 
 void ml_gemm_skinny_run(const struct ml_kernels *k, const struct ml_gemm *g, enum ml_skinny kind,
                         struct ml_pool *pool, void *scratch);
 
+/* gemm_panels.c: B is packed already. */
+size_t ml_gemm_panels_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int threads);
+void ml_gemm_panels_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_pool *pool,
+                        void *scratch);
+
 #endif

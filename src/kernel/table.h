@@ -182,6 +182,11 @@ struct ml_kernels {
     void (*gemv)(int64_t rows, int64_t n, int64_t k, float *y, int64_t ldy, const void *w,
                  enum ml_dtype w_type, int64_t ldw, const float *x, int64_t ldx);
 
+    /* y[r][i] = sum over p of W[p,i] x[r,p] for `count` panels of gemm_f32.nr columns, each [k][nr]
+     * of w_type, one after the other; r < rows. Each result is formed as if its row were alone. */
+    void (*panels)(int64_t rows, int64_t count, int64_t k, float *y, int64_t ldy, const void *w,
+                   enum ml_dtype w_type, const float *x, int64_t ldx);
+
     /* Planes that slide over each other (depthwise convolution), `rows` of n places, ldy and ldx
      * apart. y[r][i] = (add ? y[r][i] : bias) + sum over taps of w[t] * x[r * ldx + at[t] + i]. */
     void (*slide)(int64_t rows, int64_t n, float *y, int64_t ldy, float bias, int64_t taps,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "kernel/gemm.h"
 
 #define NAME_BYTES 256
 
@@ -163,14 +164,38 @@ static struct ml_tensor *known_leaf(const struct ml_graph *g, const struct ml_pa
     return NULL;
 }
 
+int ml_params_pack(struct ml_params *params, const struct ml_kernels *k, struct ml_error *err)
+{
+    size_t most = 0;
+    for (int i = 0; i < params->count; i++) {
+        const struct ml_param *p = params->items[i];
+        size_t bytes = p->ndim == 2 ? ml_gemm_panels_pack_scratch(k, p->dim[1]) : 0;
+        most = bytes > most ? bytes : most;
+    }
+    void *scratch = most ? ml_mem_alloc(most) : NULL;
+    if (most && !scratch)
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory to pack the model's weights");
+    for (int i = 0; i < params->count; i++) {
+        struct ml_param *p = params->items[i];
+        if (p->ndim == 2 && !p->panels) {
+            ml_gemm_panels_pack(k, p->data, p->dtype, p->dim[0], p->dim[1], scratch);
+            p->panels = true;
+        }
+    }
+    ml_mem_free(scratch);
+    return 0;
+}
+
 struct ml_tensor *ml_use(struct ml_graph *g, struct ml_param *param)
 {
     struct ml_tensor *leaf = known_leaf(g, param);
     if (!leaf)
         leaf =
-            param->dtype == ML_F32
+            param->dtype == ML_F32 && !param->panels
                 ? ml_leaf_param(g, param->name, param->dtype, param->ndim, param->dim, param->data)
                 : ml_leaf(g, param->name, param->dtype, param->ndim, param->dim, param->data);
+    if (param->panels)
+        leaf->flags |= ML_PANELS;
     param->graph = g;
     param->leaf = leaf;
     param->leaf_id = leaf->id;

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/rng.h"
+#include "kernel/table.h"
 #include "tensor/graph.h"
 
 enum ml_init { ML_INIT_ZERO, ML_INIT_ONE, ML_INIT_NORMAL };
@@ -23,6 +24,7 @@ struct ml_param {
     int64_t dim[ML_MAX_DIMS];
     enum ml_dtype dtype; /* ML_F32 while training; any float type for inference */
     void *data;
+    bool panels; /* packed for products (ml_params_pack) */
     enum ml_init init;
     float init_std;
     struct ml_graph
@@ -58,6 +60,9 @@ int ml_params_allocate(struct ml_params *params, enum ml_dtype dtype, struct ml_
 /* Fills f32 parameters by their init rule; each parameter has its own random stream, so adding one
  * does not change the others. */
 void ml_params_randomize(struct ml_params *params, uint64_t seed);
+/* Matrices and tables are packed for products with few rows, in the memory they have: for
+ * inference on the processor alone, with this kernel table. Packed ones stay as they are. */
+int ml_params_pack(struct ml_params *params, const struct ml_kernels *k, struct ml_error *err);
 int64_t ml_param_count(const struct ml_param *param);    /* numbers in one parameter */
 int64_t ml_params_count(const struct ml_params *params); /* numbers in all parameters */
 

@@ -116,6 +116,12 @@ struct ml_tensor *ml_node(struct ml_graph *g, int op, struct ml_tensor *const *s
     }
     if (attr)
         memcpy(t->attr, attr, attr_bytes);
+    bool knows_panels = op == ML_OP_LINEAR || op == ML_OP_MATMUL || op == ML_OP_EMBEDDING;
+    for (int i = 0; i < n && !knows_panels; i++)
+        if (src[i] && src[i]->flags & ML_PANELS) {
+            ml_shape_fail(g, t, "packed weights are for products and rows alone");
+            return &g->poison;
+        }
     if (row->shape(g, t) != 0) {
         if (!g->error.code)
             ml_fail(&g->error, ML_ERR_SHAPE, "%s: shapes do not fit", row->name);

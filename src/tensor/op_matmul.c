@@ -23,6 +23,8 @@ static int shape_matmul(struct ml_graph *g, struct ml_tensor *t)
             return ml_shape_fail(g, t, "batch dimension %d differs", i);
     if (b->ndim == 2 && a->ndim > 2 && attr->ta)
         return ml_shape_fail(g, t, "a batch on the left alone cannot be transposed");
+    if ((a->flags | (attr->tb ? 0 : b->flags)) & ML_PANELS)
+        return ml_shape_fail(g, t, "packed weights can only stand transposed on the right");
     int64_t m, k, k2, n;
     sizes(a, attr->ta, &m, &k);
     sizes(b, attr->tb, &k2, &n);
@@ -73,6 +75,7 @@ static struct ml_gemm describe(const struct ml_tensor *t, int64_t *batches)
         .c_row = n,
         .alpha = attr->alpha,
         .bf16 = attr->bf16,
+        .panels = b->flags & ML_PANELS,
     };
 }
 
@@ -219,6 +222,7 @@ static struct ml_gemm describe_linear(const struct ml_tensor *t)
         .c_dtype = t->dtype,
         .c_row = w->dim[0],
         .bf16 = x->dtype == ML_BF16,
+        .panels = w->flags & ML_PANELS,
         .bias = bias ? bias->data : NULL,
         .act = (enum ml_act) * ml_attr((struct ml_tensor *)t, int),
     };

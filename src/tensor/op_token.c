@@ -56,6 +56,20 @@ struct embedding_job {
     int64_t rows_per_task;
 };
 
+/* Numbers [c, c + n) of row id of the table, as f32; n is at most ML_CHUNK. */
+static const float *table_row(const struct ml_kernels *k, const struct ml_tensor *table, int32_t id,
+                              int64_t c, int64_t n, float *buffer)
+{
+    int64_t d = table->dim[1];
+    if (!(table->flags & ML_PANELS))
+        return ml_load(k, table, id * d + c, n, buffer);
+    float row[ML_CHUNK]; /* of any type */
+    ml_gemm_panels_part(k, row, table->data, table->dtype, table->dim[0], d, id, c, n);
+    const struct ml_tensor part = {.dtype = table->dtype, .data = row};
+    const float *numbers = ml_load(k, &part, 0, n, buffer);
+    return numbers == row ? memcpy(buffer, row, (size_t)n * sizeof *row) : numbers;
+}
+
 static void embedding_range(void *arg, int64_t begin, int64_t end, int worker)
 {
     (void)worker;
@@ -69,7 +83,7 @@ static void embedding_range(void *arg, int64_t begin, int64_t end, int worker)
     for (int64_t i = begin; i < end; i++) {
         for (int64_t c = 0; c < d; c += ML_CHUNK) {
             int64_t n = d - c < ML_CHUNK ? d - c : ML_CHUNK;
-            const float *row = ml_load(k, table, id[i] * d + c, n, buffer);
+            const float *row = table_row(k, table, id[i], c, n, buffer);
             if (t->dtype == ML_F32)
                 memcpy((float *)t->data + i * d + c, row, (size_t)n * sizeof *row);
             else

@@ -20,6 +20,7 @@ enum ml_tensor_flag {
     ML_ALIAS = 8,      /* shares the memory of src[0] (reshape, view, in-place write) */
     ML_EFFECT = 16,    /* writes into a leaf: runs even when nothing reads it */
     ML_DEFERRED = 32,  /* a later step computes it, too (fuse.h) */
+    ML_PANELS = 64, /* a leaf [n,k] packed for products (kernel/gemm.h): for x w' and rows alone */
 };
 
 struct ml_tensor {

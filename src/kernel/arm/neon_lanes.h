@@ -8,8 +8,10 @@
 
 #include "kernel/dtype.h"
 
-#define LANES     4
-#define REGISTERS 32
+#define LANES         4
+#define REGISTERS     32
+#define PANEL_VECTORS 3 /* of packed weights: as wide as the register tile */
+#define PANEL_ROWS    8
 typedef float32x4_t vf;
 
 static inline vf v_set(float x)

@@ -166,6 +166,18 @@ static void gemv(int64_t rows, int64_t n, int64_t k, float *y, int64_t ldy, cons
         }
 }
 
+static void panels(int64_t rows, int64_t count, int64_t k, float *y, int64_t ldy, const void *w,
+                   enum ml_dtype w_type, const float *x, int64_t ldx)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < count * NR; i++) {
+            double sum = 0;
+            for (int64_t p = 0; p < k; p++)
+                sum += (double)load(w, w_type, (i / NR * k + p) * NR + i % NR) * x[r * ldx + p];
+            y[r * ldy + i] = (float)sum;
+        }
+}
+
 static void slide(int64_t rows, int64_t n, float *y, int64_t ldy, float bias, int64_t taps,
                   const int32_t *at, const float *x, int64_t ldx, const float *w, bool add)
 {
@@ -209,6 +221,7 @@ static int64_t burn(int64_t steps)
 void ml_ref_gemm(struct ml_kernels *out)
 {
     out->gemv = gemv;
+    out->panels = panels;
     out->slide = slide;
     out->slide_dw = slide_dw;
     out->gemm_f32 = (struct ml_gemm_kernel){

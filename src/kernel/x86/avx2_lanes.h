@@ -8,8 +8,10 @@
 
 #include "kernel/dtype.h"
 
-#define LANES     8
-#define REGISTERS 16
+#define LANES         8
+#define REGISTERS     16
+#define PANEL_VECTORS 2 /* of packed weights: as wide as the register tile */
+#define PANEL_ROWS    6
 typedef __m256 vf;
 
 static inline __m256i v_mask(int64_t n)

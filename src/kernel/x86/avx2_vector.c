@@ -4,6 +4,7 @@
 
 #include "kernel/lanes/lanes_elementwise.inc"
 #include "kernel/lanes/lanes_gemv.inc"
+#include "kernel/lanes/lanes_panels.inc"
 #include "kernel/lanes/lanes_rows.inc"
 #include "kernel/lanes/lanes_slide.inc"
 #include "kernel/lanes/lanes_unary.inc"
@@ -15,6 +16,7 @@ void ml_avx2_vector(struct ml_kernels *out)
     lanes_elementwise(out);
     lanes_rows(out);
     out->gemv = gemv;
+    out->panels = panels;
     out->slide = slide;
     out->slide_dw = slide_dw;
 }

@@ -7,8 +7,10 @@
 
 #include "kernel/dtype.h"
 
-#define LANES     16
-#define REGISTERS 32
+#define LANES         16
+#define REGISTERS     32
+#define PANEL_VECTORS 2 /* of packed weights: as wide as the register tile */
+#define PANEL_ROWS    12
 typedef __m512 vf;
 
 static inline __mmask16 v_mask(int64_t n)
