@@ -107,6 +107,8 @@ def main():
               f"{ratio[0]:5.2f} {ratio[1]:5.2f}  {stats['scratch'] / stats['im2col']:.3f} "
               f"{stats['scratch_gradients'] / stats['im2col']:.3f}", flush=True)
     for kind, (forward, gradients) in logs.items():
+        if not forward:
+            continue
         print(f"{kind}: geometric mean forward {math.exp(statistics.mean(forward)):.2f}, gradients "
               f"{math.exp(statistics.mean(gradients)):.2f} (ours first; above 1: we are faster); "
               f"n={o.rounds}, {o.threads} threads, {'bf16' if o.bf16 else 'f32'}")
