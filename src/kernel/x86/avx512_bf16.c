@@ -86,8 +86,7 @@ static inline __attribute__((always_inline)) void places_of(const int rows, int6
                                                             const int64_t apart, const int32_t *b,
                                                             float *c, int64_t ldc, bool accumulate)
 {
-    const ml_bf16
-        *third[(MR + 2) / 3];
+    const ml_bf16 *third[(MR + 2) / 3];
 #pragma GCC unroll 5
     for (int i = 0; i < (MR + 2) / 3; i++)
         third[i] = a0 + 3 * i * apart;

@@ -186,8 +186,7 @@ static inline __attribute__((always_inline)) void places_of(const int rows, int6
                                                             const int64_t apart, const float *b,
                                                             float *c, int64_t ldc, bool accumulate)
 {
-    const float
-        *third[(MR + 2) / 3];
+    const float *third[(MR + 2) / 3];
 #pragma GCC unroll 5
     for (int i = 0; i < (MR + 2) / 3; i++)
         third[i] = a0 + 3 * i * apart;
