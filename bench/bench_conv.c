@@ -127,7 +127,8 @@ int main(int argc, char **argv)
         double pixels = b.s[TRANSPOSED]
                             ? (double)b.s[N] * b.s[H] * b.s[W]
                             : (double)out->dim[0] * (double)out->dim[2] * (double)out->dim[3];
-        double columns = pixels * b.s[KH] * b.s[KW] * (b.s[TRANSPOSED] ? b.s[O] : b.s[C]) * 4;
+        double columns =
+            pixels * b.s[KH] * b.s[KW] * (b.s[TRANSPOSED] ? b.s[O] : b.s[C]) * (bf16 ? 2 : 4);
         printf("{\"forward\": %.9f, \"gradients\": %.9f, \"scratch\": %zu, \"scratch_gradients\": "
                "%zu, "
                "\"im2col\": %.0f}\n",

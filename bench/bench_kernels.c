@@ -175,6 +175,13 @@ static void slot_gemv_bf16(struct slots *s)
     s->k->gemv(1, s->n / 512, 1024, s->p[0], 0, s->p[1], ML_BF16, 1024, s->p[2], 0);
 }
 
+/* W of n floats as packed panels, 512 deep where n is enough for one. */
+static void slot_panels(struct slots *s)
+{
+    int64_t width = s->k->gemm_f32.nr, deep = s->n / width < 512 ? s->n / width : 512;
+    s->k->panels(1, s->n / deep / width, deep, s->p[0], 0, s->p[1], ML_F32, s->p[2], 0);
+}
+
 static void slot_adamw(struct slots *s)
 {
     const struct ml_adamw_step step = {1e-9f, 0.9f, 0.99f, 1e-8f, 0.1f, 1.0f, 0.5f, 0.5f};
@@ -211,6 +218,7 @@ static const struct {
     {"f32_to_f16", slot_f32_to_f16, 6},
     {"gemv f32", slot_gemv, 4},
     {"gemv bf16", slot_gemv_bf16, 4},
+    {"panels f32", slot_panels, 4},
     {"adamw", slot_adamw, 28},
 };
 

@@ -55,17 +55,6 @@ size_t ml_gemm_panels_scratch(const struct ml_kernels *k, const struct ml_gemm *
     return copy_bytes(g) + sum_floats(k, g) * sizeof(float) * (size_t)threads;
 }
 
-static void copy_a(const struct ml_gemm *g, float *to)
-{
-    for (int64_t i = 0; i < g->m; i++)
-        for (int64_t p = 0; p < g->k; p++) {
-            int64_t at = i * g->a.row + p * g->a.col;
-            *to++ = g->a.dtype == ML_F32    ? ((const float *)g->a.data)[at]
-                    : g->a.dtype == ML_BF16 ? ml_bf16_to_f32(((const ml_bf16 *)g->a.data)[at])
-                                            : ml_f16_to_f32(((const uint16_t *)g->a.data)[at]);
-        }
-}
-
 static void panels_task(void *arg, int64_t task, int worker)
 {
     const struct panels *s = arg;
@@ -99,7 +88,7 @@ void ml_gemm_panels_run(const struct ml_kernels *k, const struct ml_gemm *g, str
     s.a = g->a.data;
     s.a_row = g->a.row;
     if (needs_copy(g)) {
-        copy_a(g, scratch);
+        ml_gemm_as_f32(k, &g->a, g->m, g->a.row, g->k, g->a.col, scratch);
         s.a = scratch;
         s.a_row = g->k;
     }

@@ -41,6 +41,11 @@ size_t ml_gemm_skinny_scratch(const struct ml_gemm *g, enum ml_skinny kind, int 
 void ml_gemm_skinny_run(const struct ml_kernels *k, const struct ml_gemm *g, enum ml_skinny kind,
                         struct ml_pool *pool, void *scratch);
 
+/* `rows` rows of k numbers as adjacent f32, from a matrix of any type: rows step, numbers deep
+ * elements apart. */
+void ml_gemm_as_f32(const struct ml_kernels *k, const struct ml_matrix *x, int64_t rows,
+                    int64_t step, int64_t depth, int64_t deep, float *to);
+
 /* gemm_panels.c: B is packed already. */
 size_t ml_gemm_panels_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int threads);
 void ml_gemm_panels_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_pool *pool,

@@ -88,17 +88,15 @@ size_t ml_gemm_skinny_scratch(const struct ml_gemm *g, enum ml_skinny kind, int 
     return copy_bytes(g, kind) + each * (size_t)threads;
 }
 
-static void copy_small(const struct skinny *s, float *to)
+void ml_gemm_as_f32(const struct ml_kernels *kernels, const struct ml_matrix *x, int64_t rows,
+                    int64_t step, int64_t k, int64_t deep, float *to)
 {
-    const struct ml_matrix *x = small_side(s->g, s->kind);
-    int64_t step, deep, k = s->g->k;
-    small_strides(s->g, s->kind, &step, &deep);
-    for (int64_t i = 0; i < s->few; i++, to += k) {
+    for (int64_t i = 0; i < rows; i++, to += k) {
         int64_t at = i * step;
         if (deep == 1 && x->dtype == ML_BF16) {
-            s->kernels->bf16_to_f32(k, to, (const ml_bf16 *)x->data + at);
+            kernels->bf16_to_f32(k, to, (const ml_bf16 *)x->data + at);
         } else if (deep == 1 && x->dtype == ML_F16) {
-            s->kernels->f16_to_f32(k, to, (const uint16_t *)x->data + at);
+            kernels->f16_to_f32(k, to, (const uint16_t *)x->data + at);
         } else {
             for (int64_t p = 0; p < k; p++, at += deep)
                 to[p] = x->dtype == ML_F32    ? ((const float *)x->data)[at]
@@ -106,6 +104,13 @@ static void copy_small(const struct skinny *s, float *to)
                                               : ml_f16_to_f32(((const uint16_t *)x->data)[at]);
         }
     }
+}
+
+static void copy_small(const struct skinny *s, float *to)
+{
+    int64_t step, deep;
+    small_strides(s->g, s->kind, &step, &deep);
+    ml_gemm_as_f32(s->kernels, small_side(s->g, s->kind), s->few, step, s->g->k, deep, to);
 }
 
 static const void *element(const struct ml_matrix *x, int64_t at)

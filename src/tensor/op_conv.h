@@ -60,6 +60,21 @@ size_t ml_conv_depth_pull_scratch(const struct ml_kernels *k, const struct ml_te
 void ml_conv_depth_dw(struct ml_run *run, struct ml_tensor *t);
 size_t ml_conv_depth_dw_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads);
 
+static inline int64_t ml_conv_ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static inline int64_t ml_conv_at_most(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t ml_conv_at_least(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static inline size_t ml_conv_align(size_t bytes)
 {
     return (bytes + 63) / 64 * 64;

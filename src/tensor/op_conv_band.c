@@ -3,11 +3,6 @@
 
 #define SLACK_PLACES 64 /* that pack_places may write, or a tile read, behind the last */
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static int64_t clamp(int64_t x, int64_t low, int64_t high)
 {
     return x < low ? low : x > high ? high : x;
@@ -19,8 +14,9 @@ static void real_columns(const struct ml_conv_axis *x, int64_t low, int64_t firs
                          int64_t need, int64_t *begin, int64_t *end)
 {
     int64_t at = low + first * x->stride + f; /* column 0 is this number of the source */
-    *begin = at < 0 ? clamp(ceil_div(-at, x->stride), 0, need) : 0;
-    *end = at < x->source ? clamp(ceil_div(x->source - at, x->stride), *begin, need) : *begin;
+    *begin = at < 0 ? clamp(ml_conv_ceil_div(-at, x->stride), 0, need) : 0;
+    *end =
+        at < x->source ? clamp(ml_conv_ceil_div(x->source - at, x->stride), *begin, need) : *begin;
 }
 
 static void init_axis(struct ml_conv_band *b, int d)
@@ -32,10 +28,12 @@ static void init_axis(struct ml_conv_band *b, int d)
     b->split[d] = a->stride < b->reach[d] + 1 ? a->stride : b->reach[d] + 1;
 }
 
-/* Neither padding nor strides nor conversion: the tile can walk over the source itself. */
-static bool lies_ready(const struct ml_conv_band *b, enum ml_dtype dtype)
+/* Neither padding nor strides nor conversion: the tile can walk over the source itself, if its
+ * offsets can reach the last channel. */
+static bool lies_ready(const struct ml_conv_band *b, enum ml_dtype dtype, int64_t channels)
 {
     bool ready = !b->plain && b->kr == 1 && b->u->element == 4 && dtype == ML_F32;
+    ready = ready && channels * b->axis[0].source * b->axis[1].source <= INT32_MAX;
     for (int d = 0; d < 2; d++) {
         const struct ml_conv_axis *a = &b->axis[d];
         ready = ready && a->stride == 1 && b->low[d] >= 0 &&
@@ -58,7 +56,7 @@ void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, b
         b->size[d] = size[d];
         init_axis(b, d);
     }
-    b->ready = lies_ready(b, dtype);
+    b->ready = lies_ready(b, dtype, channels);
     if (b->ready) {
         b->rows = axis[0].source;
         b->pitch = x->source;
@@ -82,9 +80,9 @@ void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, b
     b->block = b->plane * b->split[0] * b->split[1];
     if (plain) { /* channels an odd number of cache lines apart do not meet in one set */
         int64_t line = 64 / (int64_t)u->element;
-        b->block = (ceil_div(b->block, line) | 1) * line;
+        b->block = (ml_conv_ceil_div(b->block, line) | 1) * line;
     }
-    b->image = b->block * ceil_div(channels, b->kr);
+    b->image = b->block * ml_conv_ceil_div(channels, b->kr);
 }
 
 size_t ml_conv_band_bytes(const struct ml_conv_band *b, int64_t images)
@@ -97,13 +95,13 @@ size_t ml_conv_band_bytes(const struct ml_conv_band *b, int64_t images)
 
 int64_t ml_conv_band_steps(const struct ml_conv_band *b, int64_t channels)
 {
-    return ceil_div(channels, b->kr) * b->axis[0].taps * b->axis[1].taps;
+    return ml_conv_ceil_div(channels, b->kr) * b->axis[0].taps * b->axis[1].taps;
 }
 
 void ml_conv_band_offsets(const struct ml_conv_band *b, int64_t channels, int32_t *at)
 {
     const struct ml_conv_axis *y = &b->axis[0], *x = &b->axis[1];
-    for (int64_t block = 0; block < ceil_div(channels, b->kr); block++)
+    for (int64_t block = 0; block < ml_conv_ceil_div(channels, b->kr); block++)
         for (int64_t i = 0; i < y->taps; i++)
             for (int64_t j = 0; j < x->taps; j++) {
                 int64_t down = y->offset + i * y->step - b->low[0];
@@ -135,17 +133,16 @@ static void fill_row(const struct ml_conv_band *b, char *to, const char *from, e
     memset(to, 0, (size_t)begin * place);
     if (end > begin) {
         int64_t at = b->low[1] + (first + begin) * x->stride + f;
-        to += (size_t)begin * place;
+        char *numbers = to + (size_t)begin * place;
         from += (size_t)at * size;
         if (b->kr == 1 && u->element == 4 && dtype == ML_F32 && x->stride == 1)
-            memcpy(to, from, (size_t)(end - begin) * place);
+            memcpy(numbers, from, (size_t)(end - begin) * place);
         else if (b->plain && u->element == 2)
-            copy_apart((ml_bf16 *)(void *)to, (const ml_bf16 *)(const void *)from, x->stride,
+            copy_apart((ml_bf16 *)(void *)numbers, (const ml_bf16 *)(const void *)from, x->stride,
                        end - begin);
         else
-            u->pack_places(to, from, dtype, x->stride, b->axis[0].source * x->source, end - begin,
-                           channels);
-        to -= (size_t)begin * place;
+            u->pack_places(numbers, from, dtype, x->stride, b->axis[0].source * x->source,
+                           end - begin, channels);
     }
     memset(to + (size_t)end * place, 0, (size_t)(b->pitch - end) * place);
 }

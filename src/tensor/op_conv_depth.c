@@ -20,16 +20,11 @@ struct depth {
     size_t band_bytes, plane_bytes, tap_bytes;
 };
 
-static int64_t at_most(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Pieces of a grid: whole rows where they fit. */
 static void cut(const int64_t grid[2], int64_t size[2], int64_t pieces[2])
 {
-    size[1] = at_most(grid[1], PLACES);
-    size[0] = at_most(grid[0], PLACES / size[1]);
+    size[1] = ml_conv_at_most(grid[1], PLACES);
+    size[0] = ml_conv_at_most(grid[0], PLACES / size[1]);
     for (int d = 0; d < 2; d++)
         pieces[d] = (grid[d] + size[d] - 1) / size[d];
 }
@@ -141,7 +136,7 @@ static void store(const struct work *at)
     int64_t step = p->phases[1], x = at->first[1] * step + at->phase[1];
     if (x >= p->result[1])
         return;
-    int64_t n = at_most(at->size[1], (p->result[1] - 1 - x) / step + 1);
+    int64_t n = ml_conv_at_most(at->size[1], (p->result[1] - 1 - x) / step + 1);
     for (int64_t r = 0; r < at->size[0]; r++) {
         int64_t y = (at->first[0] + r) * p->phases[0] + at->phase[0];
         if (y < p->result[0]) /* the last phases have fewer places */
@@ -192,7 +187,7 @@ static void depth_phase(struct work *at, int64_t begin, int64_t end)
         at->channel = plane % p->t->dim[1];
         for (int d = 0; d < 2; d++) {
             at->first[d] = piece[d] * p->size[d];
-            at->size[d] = at_most(p->size[d], p->grid[d] - at->first[d]);
+            at->size[d] = ml_conv_at_most(p->size[d], p->grid[d] - at->first[d]);
         }
         depth_piece(at, empty);
     }
@@ -274,7 +269,7 @@ static void dw_piece(const struct depth_dw *p, char *scratch, float *dw, int64_t
     int64_t first[2], size[2];
     for (int d = 0; d < 2; d++) {
         first[d] = piece[d] * p->size[d];
-        size[d] = at_most(p->size[d], z->out[d] - first[d]);
+        size[d] = ml_conv_at_most(p->size[d], z->out[d] - first[d]);
     }
     int64_t source = (m * z->c + o / z->og) * z->in[0] * z->in[1];
     ml_conv_band_fill(&p->layout, band,

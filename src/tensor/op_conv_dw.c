@@ -43,39 +43,26 @@ struct push {
     size_t partial_bytes, band_bytes, panel_bytes, sum_bytes, spare_bytes, offset_bytes;
 };
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static int64_t at_most(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t at_least(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Pieces: whole rows or a stretch of one, whole small pictures. */
 static void cut_places(struct push *p)
 {
     const struct ml_gemm_kernel *u = p->u;
-    int64_t most = at_least(u->panel / 2 / ((int64_t)u->element * u->nr), u->kr);
+    /* half of what a product takes at a time: the band wants the other half of L1 */
+    int64_t most = ml_conv_at_least(u->panel / 2 / ((int64_t)u->element * u->nr), u->kr);
     int64_t out[2] = {p->z.out[0], p->z.out[1]};
-    p->images = at_least(at_most(p->z.n, most / at_least(out[0] * out[1], 1)), 1);
-    p->size[1] = at_most(out[1], most);
-    p->size[0] = at_least(at_most(out[0], most / p->size[1]), 1);
+    p->images =
+        ml_conv_at_least(ml_conv_at_most(p->z.n, most / ml_conv_at_least(out[0] * out[1], 1)), 1);
+    p->size[1] = ml_conv_at_most(out[1], most);
+    p->size[0] = ml_conv_at_least(ml_conv_at_most(out[0], most / p->size[1]), 1);
     for (int d = 0; d < 2; d++) {
-        p->pieces[d] = ceil_div(out[d], p->size[d]);
-        p->size[d] = ceil_div(out[d], p->pieces[d]);
+        p->pieces[d] = ml_conv_ceil_div(out[d], p->size[d]);
+        p->size[d] = ml_conv_ceil_div(out[d], p->pieces[d]);
     }
-    p->batches = ceil_div(p->z.n, p->images);
+    p->batches = ml_conv_ceil_div(p->z.n, p->images);
     ml_conv_band_init(&p->layout, u, true, p->x->dtype, p->axis, p->size, 1);
     bool gaps = u->kr > 1 && p->size[0] > 1 && p->layout.pitch > p->size[1];
     p->walk = gaps ? (p->size[0] - 1) * p->layout.pitch + p->size[1] : 0;
-    p->steps = ceil_div(gaps ? p->walk : p->size[0] * p->size[1], u->kr);
+    p->steps = ml_conv_ceil_div(gaps ? p->walk : p->size[0] * p->size[1], u->kr);
 }
 
 /* Parts of the reduction: by the shape alone. */
@@ -83,12 +70,14 @@ static void cut_parts(struct push *p)
 {
     int64_t pieces = p->batches * p->pieces[0] * p->pieces[1];
     int64_t macs = p->z.n * p->z.out[0] * p->z.out[1] * ml_count(p->t);
-    int64_t tasks = p->z.groups * ceil_div(p->z.cg, 16) * ceil_div(p->z.og, p->u->nr);
-    int64_t want = at_most(macs / TASK_MACS + 1, MIN_TASKS);
-    p->parts = tasks > 0 ? at_most(ceil_div(want, tasks), PARTS) : 1;
-    p->parts = at_least(at_most(p->parts, pieces), 1);
-    p->per_part = ceil_div(pieces, p->parts);
-    p->parts = at_least(ceil_div(pieces, at_least(p->per_part, 1)), 1); /* none is empty */
+    int64_t tasks =
+        p->z.groups * ml_conv_ceil_div(p->z.cg, 16) * ml_conv_ceil_div(p->z.og, p->u->nr);
+    int64_t want = ml_conv_at_most(macs / TASK_MACS + 1, MIN_TASKS);
+    p->parts = tasks > 0 ? ml_conv_at_most(ml_conv_ceil_div(want, tasks), PARTS) : 1;
+    p->parts = ml_conv_at_least(ml_conv_at_most(p->parts, pieces), 1);
+    p->per_part = ml_conv_ceil_div(pieces, p->parts);
+    p->parts = ml_conv_at_least(ml_conv_ceil_div(pieces, ml_conv_at_least(p->per_part, 1)),
+                                1); /* none is empty */
     p->partial_bytes = ml_conv_align((size_t)(p->parts - 1) * ml_bytes(p->t));
 }
 
@@ -99,14 +88,14 @@ static size_t task_bytes(const struct push *p)
 
 static void cut_channels(struct push *p, int64_t channels, int64_t wide)
 {
-    int64_t panels = ceil_div(p->z.og, p->u->nr), nr = p->u->nr;
+    int64_t panels = ml_conv_ceil_div(p->z.og, p->u->nr), nr = p->u->nr;
     struct ml_conv_band layout;
-    p->blocks = ceil_div(p->z.cg, channels);
-    p->channels = ceil_div(p->z.cg, p->blocks);
-    p->blocks = ceil_div(p->z.cg, p->channels);
-    p->strips = ceil_div(panels, wide);
-    p->wide = ceil_div(panels, p->strips);
-    p->strips = ceil_div(panels, p->wide);
+    p->blocks = ml_conv_ceil_div(p->z.cg, channels);
+    p->channels = ml_conv_ceil_div(p->z.cg, p->blocks);
+    p->blocks = ml_conv_ceil_div(p->z.cg, p->channels);
+    p->strips = ml_conv_ceil_div(panels, wide);
+    p->wide = ml_conv_ceil_div(panels, p->strips);
+    p->strips = ml_conv_ceil_div(panels, p->wide);
     ml_conv_band_init(&layout, p->u, true, p->x->dtype, p->axis, p->size, p->channels);
     p->band_bytes = ml_conv_band_bytes(&layout, p->images);
     p->sum_bytes = ml_conv_align((size_t)(p->wide * p->channels * p->taps * nr) * sizeof(float));
@@ -117,9 +106,10 @@ static void cut_channels(struct push *p, int64_t channels, int64_t wide)
 static void cut(struct push *p, int threads)
 {
     double macs = (double)(p->z.n * p->z.out[0] * p->z.out[1]) * (double)ml_count(p->t);
-    double columns = macs / (double)at_least(p->z.og, 1) * (double)ml_dtype_size(p->x->dtype);
+    double columns =
+        macs / (double)ml_conv_at_least(p->z.og, 1) * (double)ml_dtype_size(p->x->dtype);
     double room = (columns / SHARE - (double)p->partial_bytes) / threads, least = 1e9;
-    int64_t want = at_most(4 * threads, (int64_t)(macs / TASK_MACS) + 1);
+    int64_t want = ml_conv_at_most(4 * threads, (int64_t)(macs / TASK_MACS) + 1);
     struct push best = *p;
     for (int64_t channels = 256; channels >= 4; channels /= 2)
         for (int64_t wide = 8; wide >= 1; wide /= 2) {
@@ -242,7 +232,7 @@ static void pack_y(const struct work *at, int64_t column, int64_t columns)
         } else {
             u->pack_b(to, src, y->dtype, plane, 1, columns, deep);
         }
-        to += (size_t)(ceil_div(deep, u->kr) * u->kr * u->nr) * u->element;
+        to += (size_t)(ml_conv_ceil_div(deep, u->kr) * u->kr * u->nr) * u->element;
     }
 }
 
@@ -251,16 +241,16 @@ static void add_piece(const struct work *at, bool add)
 {
     const struct push *p = at->p;
     const struct ml_gemm_kernel *u = p->u;
-    int64_t steps = find_steps(at), tiles = ceil_div(at->channels, u->mr);
-    int64_t rows = ceil_div(at->channels, tiles), block = at->layout.block;
+    int64_t steps = find_steps(at), tiles = ml_conv_ceil_div(at->channels, u->mr);
+    int64_t rows = ml_conv_ceil_div(at->channels, tiles), block = at->layout.block;
     fill_band(at);
     for (int64_t j = 0; j < at->panels; j++) {
         int64_t column = at->column + j * u->nr;
-        pack_y(at, column, at_most(u->nr, p->z.og - column));
+        pack_y(at, column, ml_conv_at_most(u->nr, p->z.og - column));
         float *sums = at->sums + j * at->channels * p->taps * u->nr;
         for (int64_t c = 0; c < at->channels; c += rows)
             for (int64_t tap = 0; tap < p->taps; tap++)
-                u->tile_places(at_most(rows, at->channels - c), steps, at->at,
+                u->tile_places(ml_conv_at_most(rows, at->channels - c), steps, at->at,
                                at->band + (size_t)(c * block + at->tap_at[tap]) * u->element, block,
                                at->panel, sums + (c * p->taps + tap) * u->nr, p->taps * u->nr, add);
     }
@@ -276,9 +266,9 @@ static void store(const struct work *at)
     float *turned = (float *)(void *)at->spare;
     out += (at->group * p->z.og + at->column) * row + at->channel * p->taps;
     for (int64_t j = 0; j < at->panels; j++) {
-        int64_t columns = at_most(nr, p->z.og - at->column - j * nr);
+        int64_t columns = ml_conv_at_most(nr, p->z.og - at->column - j * nr);
         for (int64_t i = 0; i < n; i += turn->nr) {
-            int64_t some = at_most(turn->nr, n - i);
+            int64_t some = ml_conv_at_most(turn->nr, n - i);
             turn->pack_b(turned, at->sums + (j * n + i) * nr, ML_F32, nr, 1, some, columns);
             for (int64_t o = 0; o < columns; o++)
                 memcpy(out + (j * nr + o) * row + i, turned + o * turn->nr,
@@ -293,11 +283,11 @@ static void choose_piece(struct work *at, int64_t index)
     const struct push *p = at->p;
     for (int d = 1; d >= 0; d--) {
         at->first[d] = index % p->pieces[d] * p->size[d];
-        at->size[d] = at_most(p->size[d], p->z.out[d] - at->first[d]);
+        at->size[d] = ml_conv_at_most(p->size[d], p->z.out[d] - at->first[d]);
         index /= p->pieces[d];
     }
     at->image = index * p->images;
-    at->images = at_most(p->images, p->z.n - at->image);
+    at->images = ml_conv_at_most(p->images, p->z.n - at->image);
     at->walk = p->walk ? (at->size[0] - 1) * at->layout.pitch + at->size[1] : 0;
 }
 
@@ -315,15 +305,15 @@ static void push_task(void *arg, int64_t task, int worker)
     at.part = task % p->parts;
     task /= p->parts;
     at.column = task % p->strips * p->wide * p->u->nr;
-    at.panels = at_most(p->wide, ceil_div(z->og - at.column, p->u->nr));
+    at.panels = ml_conv_at_most(p->wide, ml_conv_ceil_div(z->og - at.column, p->u->nr));
     task /= p->strips;
     at.channel = task % p->blocks * p->channels;
-    at.channels = at_most(p->channels, z->cg - at.channel);
+    at.channels = ml_conv_at_most(p->channels, z->cg - at.channel);
     at.group = task / p->blocks;
     ml_conv_band_init(&at.layout, p->u, true, p->x->dtype, p->axis, p->size, at.channels);
     ml_conv_band_offsets(&at.layout, 1, at.tap_at);
     int64_t pieces = p->batches * p->pieces[0] * p->pieces[1];
-    int64_t begin = at.part * p->per_part, end = at_most(begin + p->per_part, pieces);
+    int64_t begin = at.part * p->per_part, end = ml_conv_at_most(begin + p->per_part, pieces);
     bool add = false;
     for (int64_t i = begin; i < end; i++) {
         choose_piece(&at, i);

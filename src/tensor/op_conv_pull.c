@@ -6,7 +6,8 @@
  *       for each part of k: some source channels with all taps
  *         copy the band                                      stays in L2
  *         for each panel of nr channels
- *           pack the weights' part                           KC x nr, stays in L1
+ *           pack the weights' part (or once before, for all  KC x nr, stays in L1
+ *           the task's places, where memory allows)
  *           for each tile of mr places: sums += band weights  sums stay in L2
  *       turn the sums into planes; bias, conversion
  *
@@ -45,21 +46,6 @@ struct pull {
     size_t band_bytes, panel_bytes, sum_bytes, spare_bytes, offset_bytes;
 };
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
-static int64_t at_most(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t at_least(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static struct ml_conv_axis axis_of(const struct pull *p, int d, int64_t phase)
 {
     return p->backward ? ml_conv_axis_backward(p->attr, &p->z, d, phase)
@@ -74,7 +60,7 @@ static int64_t walk(const struct ml_conv_band *b, int64_t rows, int64_t columns)
 
 static size_t task_bytes(const struct pull *p)
 {
-    int64_t panels = p->resident ? p->wide * ceil_div(p->from, p->part) : 1;
+    int64_t panels = p->resident ? p->wide * ml_conv_ceil_div(p->from, p->part) : 1;
     return p->band_bytes + (size_t)panels * p->panel_bytes + p->sum_bytes + p->spare_bytes +
            p->offset_bytes;
 }
@@ -94,7 +80,7 @@ static void measure(struct pull *p)
         ml_conv_band_init(&band, u, false, p->source->dtype, axis, p->size, p->part);
         size_t bytes = ml_conv_band_bytes(&band, p->images);
         p->band_bytes = p->band_bytes > bytes ? p->band_bytes : bytes;
-        places = at_least(places, walk(&band, p->size[0], p->size[1]));
+        places = ml_conv_at_least(places, walk(&band, p->size[0], p->size[1]));
     }
     p->sum_bytes = ml_conv_align((size_t)(p->wide * p->images * places * u->nr) * sizeof(float));
 }
@@ -102,21 +88,22 @@ static void measure(struct pull *p)
 /* Whole rows where there is room for several of them, whole images where there is room. */
 static void cut_places(struct pull *p, int64_t places)
 {
-    p->images = at_least(at_most(p->z.n, places / at_least(p->grid[0] * p->grid[1], 1)), 1);
-    p->size[1] = at_most(p->grid[1], places);
-    p->size[0] = at_least(at_most(p->grid[0], places / p->size[1]), 1);
+    p->images = ml_conv_at_least(
+        ml_conv_at_most(p->z.n, places / ml_conv_at_least(p->grid[0] * p->grid[1], 1)), 1);
+    p->size[1] = ml_conv_at_most(p->grid[1], places);
+    p->size[0] = ml_conv_at_least(ml_conv_at_most(p->grid[0], places / p->size[1]), 1);
     for (int d = 0; d < 2; d++) {
-        p->pieces[d] = ceil_div(p->grid[d], p->size[d]);
-        p->size[d] = ceil_div(p->grid[d], p->pieces[d]);
+        p->pieces[d] = ml_conv_ceil_div(p->grid[d], p->size[d]);
+        p->size[d] = ml_conv_ceil_div(p->grid[d], p->pieces[d]);
     }
-    p->batches = ceil_div(p->z.n, p->images);
+    p->batches = ml_conv_ceil_div(p->z.n, p->images);
 }
 
 static void cut_channels(struct pull *p, int64_t wide)
 {
-    int64_t all = ceil_div(p->to, p->u->nr);
-    p->strips = ceil_div(all, wide);
-    p->wide = ceil_div(all, p->strips);
+    int64_t all = ml_conv_ceil_div(p->to, p->u->nr);
+    p->strips = ml_conv_ceil_div(all, wide);
+    p->wide = ml_conv_ceil_div(all, p->strips);
 }
 
 static int64_t all_pieces(const struct pull *p)
@@ -134,10 +121,10 @@ static void cut_run(struct pull *p, bool resident, int64_t want)
 {
     int64_t pieces = all_pieces(p);
     p->resident = resident;
-    p->run = resident ? at_least(pieces * p->strips * p->z.groups / want, 1) : 1;
-    p->chunks = ceil_div(pieces, p->run);
-    p->run = ceil_div(pieces, at_least(p->chunks, 1));
-    p->chunks = ceil_div(pieces, at_least(p->run, 1));
+    p->run = resident ? ml_conv_at_least(pieces * p->strips * p->z.groups / want, 1) : 1;
+    p->chunks = ml_conv_ceil_div(pieces, p->run);
+    p->run = ml_conv_ceil_div(pieces, ml_conv_at_least(p->chunks, 1));
+    p->chunks = ml_conv_ceil_div(pieces, ml_conv_at_least(p->run, 1));
 }
 
 /* What a task of this size spends beside multiplying, as a share of it: packing weights (half a
@@ -156,7 +143,7 @@ static void cut(struct pull *p, int threads)
 {
     int64_t all = p->z.n * p->z.groups * p->phases[0] * p->phases[1] * p->grid[0] * p->grid[1];
     int64_t depth = p->from * p->taps, macs = all * depth * p->to;
-    int64_t want = at_most(4 * threads, macs / TASK_MACS + 1);
+    int64_t want = ml_conv_at_most(4 * threads, macs / TASK_MACS + 1);
     double room =
         (double)all * (double)depth * (double)ml_dtype_size(p->source->dtype) / SHARE / threads;
     double least = 1e9;
@@ -199,7 +186,7 @@ static void pull_init(struct pull *p, const struct ml_kernels *k, const struct m
         for (int64_t phase = 0; phase < p->phases[d]; phase++) {
             struct ml_conv_axis axis = axis_of(p, d, phase);
             p->grid[d] = axis.grid;
-            taps[d] = at_least(taps[d], axis.taps);
+            taps[d] = ml_conv_at_least(taps[d], axis.taps);
         }
     }
     p->taps = taps[0] * taps[1];
@@ -207,10 +194,13 @@ static void pull_init(struct pull *p, const struct ml_kernels *k, const struct m
                 4 * p->from >= k->gemm_bf16.kr; /* else most of kr would be zeros */
     p->u = bf16 ? &k->gemm_bf16 : &k->gemm_f32;
     const struct ml_gemm_kernel *u = p->u;
-    int64_t deep = u->panel / 4 / ((int64_t)u->element * u->nr) / at_least(p->taps, 1);
-    p->part = at_least(deep / u->kr, 1) * u->kr;
-    p->part = ceil_div(ceil_div(p->from, ceil_div(p->from, p->part)), u->kr) * u->kr;
-    int64_t blocks = ceil_div(at_most(p->part, p->from), u->kr);
+    /* A quarter of what a product takes at a time: the band wants most of L1. */
+    int64_t deep = u->panel / 4 / ((int64_t)u->element * u->nr) / ml_conv_at_least(p->taps, 1);
+    p->part = ml_conv_at_least(deep / u->kr, 1) * u->kr;
+    p->part =
+        ml_conv_ceil_div(ml_conv_ceil_div(p->from, ml_conv_ceil_div(p->from, p->part)), u->kr) *
+        u->kr;
+    int64_t blocks = ml_conv_ceil_div(ml_conv_at_most(p->part, p->from), u->kr);
     size_t weights = (size_t)(blocks * p->taps * u->kr * u->nr);
     p->panel_bytes = ml_conv_align(weights * u->element);
     p->spare_bytes = u->kr == 1 ? 0 : ml_conv_align(weights * sizeof(float));
@@ -283,7 +273,7 @@ static void pack_weights(const struct work *at, char *panel, int64_t channel, in
     for (int64_t k = 0; u->kr > 1 && k < channels; k += u->kr)
         for (int64_t tap = 0; tap < taps; tap++, to += (size_t)(u->kr * u->nr) * u->element)
             u->pack_b(to, at->spare + (size_t)(k * taps + tap) * row, ML_F32, 1, taps * f32->nr,
-                      u->nr, at_most(u->kr, channels - k));
+                      u->nr, ml_conv_at_most(u->kr, channels - k));
 }
 
 /* ---- the product ---- */
@@ -303,14 +293,14 @@ static void multiply(const struct work *at, const char *panel, float *sums, int6
 {
     const struct ml_gemm_kernel *u = at->p->u;
     size_t place = (size_t)u->kr * u->element;
-    int64_t tiles = ceil_div(at->places, u->mr), rows = ceil_div(at->places, tiles);
+    int64_t tiles = ml_conv_ceil_div(at->places, u->mr), rows = ml_conv_ceil_div(at->places, tiles);
     for (int64_t m = 0; m < at->images; m++, sums += at->places * u->nr) {
         const char *image = at->band + (size_t)(m * at->layout.image) * u->element;
         if (at->layout.ready)
             image = ml_conv_band_in_source(&at->layout, source_at(at, m, c), at->first);
         for (int64_t i = 0; i < at->places; i += rows)
-            u->tile_places(at_most(rows, at->places - i), steps, at->at, image + (size_t)i * place,
-                           u->kr, panel, sums + i * u->nr, u->nr, c > 0);
+            u->tile_places(ml_conv_at_most(rows, at->places - i), steps, at->at,
+                           image + (size_t)i * place, u->kr, panel, sums + i * u->nr, u->nr, c > 0);
     }
 }
 
@@ -323,8 +313,8 @@ static char *weights_of(const struct work *at, int64_t j, int64_t c, bool pack)
     if (p->resident)
         panel += (size_t)(c / p->part * p->wide + j) * p->panel_bytes;
     if (pack)
-        pack_weights(at, panel, channel, at_most(p->u->nr, p->to - channel), c,
-                     at_most(p->part, p->from - c));
+        pack_weights(at, panel, channel, ml_conv_at_most(p->u->nr, p->to - channel), c,
+                     ml_conv_at_most(p->part, p->from - c));
     return panel;
 }
 
@@ -334,7 +324,7 @@ static void form_sums(const struct work *at)
     const struct ml_gemm_kernel *u = p->u;
     int64_t area = at->images * at->places * u->nr;
     for (int64_t c = 0; c < p->from; c += p->part) {
-        int64_t channels = at_most(p->part, p->from - c);
+        int64_t channels = ml_conv_at_most(p->part, p->from - c);
         int64_t steps = ml_conv_band_steps(&at->layout, channels);
         for (int64_t m = 0; m < at->images && !at->layout.ready; m++)
             ml_conv_band_fill(&at->layout, at->band + (size_t)(m * at->layout.image) * u->element,
@@ -370,7 +360,7 @@ static void store_row(const struct work *at, int64_t plane, int64_t row, int64_t
     int64_t y = row * p->phases[0] + at->phase[0], start = plane + y * p->result[1] + x;
     if (y >= p->result[0] || x >= p->result[1]) /* the last phases have fewer places */
         return;
-    n = at_most(n, (p->result[1] - 1 - x) / step + 1);
+    n = ml_conv_at_most(n, (p->result[1] - 1 - x) / step + 1);
     if (step == 1) {
         float *out = ml_store_begin(p->t, start, sum);
         k->affine(n, out, sum, 1, bias);
@@ -386,11 +376,11 @@ static void store(const struct work *at, const float *sums, int64_t image, int64
 {
     const struct pull *p = at->p;
     const struct ml_gemm_kernel *u = p->u, *turn = &p->context->k->gemm_f32;
-    int64_t channels = at_most(u->nr, p->to - channel);
+    int64_t channels = ml_conv_at_most(u->nr, p->to - channel);
     float *turned = (float *)(void *)at->spare; /* [channel][place] */
     for (int64_t r = 0; r < at->size[0]; r++)
         for (int64_t i = 0; i < at->size[1]; i += turn->nr) {
-            int64_t n = at_most(turn->nr, at->size[1] - i);
+            int64_t n = ml_conv_at_most(turn->nr, at->size[1] - i);
             turn->pack_b(turned, sums + (r * at->layout.pitch + i) * u->nr, ML_F32, u->nr, 1, n,
                          channels);
             for (int64_t c = 0; c < channels; c++) {
@@ -408,11 +398,11 @@ static bool choose_piece(struct work *at, int64_t index)
     const struct pull *p = at->p;
     for (int d = 1; d >= 0; d--) {
         at->first[d] = index % p->pieces[d] * p->size[d];
-        at->size[d] = at_most(p->size[d], p->grid[d] - at->first[d]);
+        at->size[d] = ml_conv_at_most(p->size[d], p->grid[d] - at->first[d]);
         index /= p->pieces[d];
     }
     at->image = index * p->images;
-    at->images = at_most(p->images, p->z.n - at->image);
+    at->images = ml_conv_at_most(p->images, p->z.n - at->image);
     return at->size[0] > 0 && at->size[1] > 0 && at->images > 0;
 }
 
@@ -442,12 +432,12 @@ static void pull_phase(struct work *at, int64_t chunk)
     bool empty = axis[0].taps * axis[1].taps == 0 || p->from == 0;
     if (!empty) {
         ml_conv_band_init(&at->layout, p->u, false, p->source->dtype, axis, p->size, p->part);
-        ml_conv_band_offsets(&at->layout, at_most(p->part, p->from), at->at);
+        ml_conv_band_offsets(&at->layout, ml_conv_at_most(p->part, p->from), at->at);
         for (int64_t c = 0; p->resident && c < p->from; c += p->part)
             for (int64_t j = 0; j < at->panels; j++)
                 weights_of(at, j, c, true);
     }
-    int64_t end = at_most((chunk + 1) * p->run, all_pieces(p));
+    int64_t end = ml_conv_at_most((chunk + 1) * p->run, all_pieces(p));
     for (int64_t i = chunk * p->run; i < end; i++)
         if (choose_piece(at, i))
             pull_piece(at, empty);
@@ -466,7 +456,7 @@ static void pull_task(void *arg, int64_t task, int worker)
     int64_t chunk = task % p->chunks;
     task /= p->chunks;
     at.channel = task % p->strips * p->wide * p->u->nr;
-    at.panels = at_most(p->wide, ceil_div(p->to - at.channel, p->u->nr));
+    at.panels = ml_conv_at_most(p->wide, ml_conv_ceil_div(p->to - at.channel, p->u->nr));
     at.group = task / p->strips;
     if (at.panels <= 0)
         return;

@@ -65,6 +65,15 @@ static void list_leaves(struct ml_remote *r)
     }
 }
 
+/* Weights that are packed are so for the processor's kernels. */
+static bool reads_panels(const struct ml_tensor *t)
+{
+    for (int s = 0; s < t->nsrc; s++)
+        if (t->src[s] && t->src[s]->flags & ML_PANELS)
+            return true;
+    return false;
+}
+
 static int take_memory(struct ml_remote *r, struct ml_error *err)
 {
     struct ml_device *device = r->plan.device;
@@ -72,7 +81,7 @@ static int take_memory(struct ml_remote *r, struct ml_error *err)
     size_t most = 0;
     for (int step = 0; step < r->plan.count; step++) {
         struct ml_tensor *t = r->plan.steps[step];
-        r->native[step] = a->supports(device->state, t);
+        r->native[step] = !reads_panels(t) && a->supports(device->state, t);
         size_t bytes = r->native[step] ? a->scratch(device->state, t) : 0;
         most = bytes > most ? bytes : most;
     }

@@ -46,6 +46,41 @@ static inline bfloat16x8_t load_pairs(const ml_bf16 *p)
     return vreinterpretq_bf16_u16(vld1q_u16(p));
 }
 
+/* One step of k: MR rows at a, NR columns at b. */
+static inline __attribute__((always_inline)) void step(float32x4_t sum[MR][3], const ml_bf16 *a,
+                                                       const ml_bf16 *b)
+{
+    bfloat16x8_t a0 = load_pairs(a), a1 = load_pairs(a + 8);
+    bfloat16x8_t column[3] = {load_pairs(b), load_pairs(b + 8), load_pairs(b + 16)};
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; j++) {
+        sum[0][j] = vbfdotq_laneq_f32(sum[0][j], column[j], a0, 0);
+        sum[1][j] = vbfdotq_laneq_f32(sum[1][j], column[j], a0, 1);
+        sum[2][j] = vbfdotq_laneq_f32(sum[2][j], column[j], a0, 2);
+        sum[3][j] = vbfdotq_laneq_f32(sum[3][j], column[j], a0, 3);
+        sum[4][j] = vbfdotq_laneq_f32(sum[4][j], column[j], a1, 0);
+        sum[5][j] = vbfdotq_laneq_f32(sum[5][j], column[j], a1, 1);
+        sum[6][j] = vbfdotq_laneq_f32(sum[6][j], column[j], a1, 2);
+        sum[7][j] = vbfdotq_laneq_f32(sum[7][j], column[j], a1, 3);
+    }
+}
+
+/* The first `rows` rows of the sums go to c. */
+static inline __attribute__((always_inline)) void put(float32x4_t sum[MR][3], int64_t rows,
+                                                      float *c, int64_t ldc, bool accumulate)
+{
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; i++, c += ldc)
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; j++) {
+            if (i >= rows)
+                break;
+            if (accumulate)
+                sum[i][j] = vaddq_f32(sum[i][j], vld1q_f32(c + 4 * j));
+            vst1q_f32(c + 4 * j, sum[i][j]);
+        }
+}
+
 static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, int64_t ldc,
                  bool accumulate)
 {
@@ -54,29 +89,9 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
 #pragma GCC unroll 8
     for (int i = 0; i < MR; i++)
         sum[i][0] = sum[i][1] = sum[i][2] = vdupq_n_f32(0.0f);
-    for (int64_t p = 0; p < k; p += 2, a += 2 * MR, b += 2 * NR) {
-        bfloat16x8_t a0 = load_pairs(a), a1 = load_pairs(a + 8);
-        bfloat16x8_t column[3] = {load_pairs(b), load_pairs(b + 8), load_pairs(b + 16)};
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-            sum[0][j] = vbfdotq_laneq_f32(sum[0][j], column[j], a0, 0);
-            sum[1][j] = vbfdotq_laneq_f32(sum[1][j], column[j], a0, 1);
-            sum[2][j] = vbfdotq_laneq_f32(sum[2][j], column[j], a0, 2);
-            sum[3][j] = vbfdotq_laneq_f32(sum[3][j], column[j], a0, 3);
-            sum[4][j] = vbfdotq_laneq_f32(sum[4][j], column[j], a1, 0);
-            sum[5][j] = vbfdotq_laneq_f32(sum[5][j], column[j], a1, 1);
-            sum[6][j] = vbfdotq_laneq_f32(sum[6][j], column[j], a1, 2);
-            sum[7][j] = vbfdotq_laneq_f32(sum[7][j], column[j], a1, 3);
-        }
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < MR; i++, c += ldc)
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-            if (accumulate)
-                sum[i][j] = vaddq_f32(sum[i][j], vld1q_f32(c + 4 * j));
-            vst1q_f32(c + 4 * j, sum[i][j]);
-        }
+    for (int64_t p = 0; p < k; p += 2, a += 2 * MR, b += 2 * NR)
+        step(sum, a, b);
+    put(sum, MR, c, ldc, accumulate);
 }
 
 /* Rows that do not lie side by side, or of which some are missing. */
@@ -92,6 +107,7 @@ static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const vo
                         int64_t apart, const void *panel_b, float *c, int64_t ldc, bool accumulate)
 {
     const ml_bf16 *b = panel_b;
+    bool adjacent = rows == MR && apart == 2;
     float32x4_t sum[MR][3];
 #pragma GCC unroll 8
     for (int i = 0; i < MR; i++)
@@ -99,32 +115,9 @@ static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const vo
     for (int64_t s = 0; s < steps; s++, b += 2 * NR) {
         const ml_bf16 *from = (const ml_bf16 *)a + at[s];
         ml_bf16 few[2 * MR] = {0};
-        if (rows < MR || apart != 2)
-            from = bring_rows(few, from, apart, rows);
-        bfloat16x8_t a0 = load_pairs(from), a1 = load_pairs(from + 8);
-        bfloat16x8_t column[3] = {load_pairs(b), load_pairs(b + 8), load_pairs(b + 16)};
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-            sum[0][j] = vbfdotq_laneq_f32(sum[0][j], column[j], a0, 0);
-            sum[1][j] = vbfdotq_laneq_f32(sum[1][j], column[j], a0, 1);
-            sum[2][j] = vbfdotq_laneq_f32(sum[2][j], column[j], a0, 2);
-            sum[3][j] = vbfdotq_laneq_f32(sum[3][j], column[j], a0, 3);
-            sum[4][j] = vbfdotq_laneq_f32(sum[4][j], column[j], a1, 0);
-            sum[5][j] = vbfdotq_laneq_f32(sum[5][j], column[j], a1, 1);
-            sum[6][j] = vbfdotq_laneq_f32(sum[6][j], column[j], a1, 2);
-            sum[7][j] = vbfdotq_laneq_f32(sum[7][j], column[j], a1, 3);
-        }
+        step(sum, adjacent ? from : bring_rows(few, from, apart, rows), b);
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < MR; i++, c += ldc)
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-            if (i >= rows)
-                break;
-            if (accumulate)
-                sum[i][j] = vaddq_f32(sum[i][j], vld1q_f32(c + 4 * j));
-            vst1q_f32(c + 4 * j, sum[i][j]);
-        }
+    put(sum, rows, c, ldc, accumulate);
 }
 
 /* 24 independent sums. The empty asm keeps them in registers and in the loop. */

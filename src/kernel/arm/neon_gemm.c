@@ -70,6 +70,41 @@ static void pack_b(void *panel, const void *src, enum ml_dtype type, int64_t si,
     pack(NR, panel, src, type, si, sp, cols, k);
 }
 
+/* One step of k: MR rows at a, NR columns at b. */
+static inline __attribute__((always_inline)) void step(float32x4_t sum[MR][3], const float *a,
+                                                       const float *b)
+{
+    float32x4_t a0 = vld1q_f32(a), a1 = vld1q_f32(a + 4);
+    float32x4_t column[3] = {vld1q_f32(b), vld1q_f32(b + 4), vld1q_f32(b + 8)};
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; j++) {
+        sum[0][j] = vfmaq_laneq_f32(sum[0][j], column[j], a0, 0);
+        sum[1][j] = vfmaq_laneq_f32(sum[1][j], column[j], a0, 1);
+        sum[2][j] = vfmaq_laneq_f32(sum[2][j], column[j], a0, 2);
+        sum[3][j] = vfmaq_laneq_f32(sum[3][j], column[j], a0, 3);
+        sum[4][j] = vfmaq_laneq_f32(sum[4][j], column[j], a1, 0);
+        sum[5][j] = vfmaq_laneq_f32(sum[5][j], column[j], a1, 1);
+        sum[6][j] = vfmaq_laneq_f32(sum[6][j], column[j], a1, 2);
+        sum[7][j] = vfmaq_laneq_f32(sum[7][j], column[j], a1, 3);
+    }
+}
+
+/* The first `rows` rows of the sums go to c. */
+static inline __attribute__((always_inline)) void put(float32x4_t sum[MR][3], int64_t rows,
+                                                      float *c, int64_t ldc, bool accumulate)
+{
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; i++, c += ldc)
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; j++) {
+            if (i >= rows)
+                break;
+            if (accumulate)
+                sum[i][j] = vaddq_f32(sum[i][j], vld1q_f32(c + 4 * j));
+            vst1q_f32(c + 4 * j, sum[i][j]);
+        }
+}
+
 static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, int64_t ldc,
                  bool accumulate)
 {
@@ -78,29 +113,9 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
 #pragma GCC unroll 8
     for (int i = 0; i < MR; i++)
         sum[i][0] = sum[i][1] = sum[i][2] = vdupq_n_f32(0.0f);
-    for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
-        float32x4_t a0 = vld1q_f32(a), a1 = vld1q_f32(a + 4);
-        float32x4_t column[3] = {vld1q_f32(b), vld1q_f32(b + 4), vld1q_f32(b + 8)};
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-            sum[0][j] = vfmaq_laneq_f32(sum[0][j], column[j], a0, 0);
-            sum[1][j] = vfmaq_laneq_f32(sum[1][j], column[j], a0, 1);
-            sum[2][j] = vfmaq_laneq_f32(sum[2][j], column[j], a0, 2);
-            sum[3][j] = vfmaq_laneq_f32(sum[3][j], column[j], a0, 3);
-            sum[4][j] = vfmaq_laneq_f32(sum[4][j], column[j], a1, 0);
-            sum[5][j] = vfmaq_laneq_f32(sum[5][j], column[j], a1, 1);
-            sum[6][j] = vfmaq_laneq_f32(sum[6][j], column[j], a1, 2);
-            sum[7][j] = vfmaq_laneq_f32(sum[7][j], column[j], a1, 3);
-        }
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < MR; i++, c += ldc)
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-            if (accumulate)
-                sum[i][j] = vaddq_f32(sum[i][j], vld1q_f32(c + 4 * j));
-            vst1q_f32(c + 4 * j, sum[i][j]);
-        }
+    for (int64_t p = 0; p < k; p += 1, a += MR, b += NR)
+        step(sum, a, b);
+    put(sum, MR, c, ldc, accumulate);
 }
 
 /* Rows that do not lie side by side, or of which some are missing. */
@@ -115,39 +130,17 @@ static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const vo
                         int64_t apart, const void *panel_b, float *c, int64_t ldc, bool accumulate)
 {
     const float *b = panel_b;
+    bool adjacent = rows == MR && apart == 1;
     float32x4_t sum[MR][3];
 #pragma GCC unroll 8
     for (int i = 0; i < MR; i++)
         sum[i][0] = sum[i][1] = sum[i][2] = vdupq_n_f32(0.0f);
-    for (int64_t s = 0; s < steps; s++, b += 1 * NR) {
+    for (int64_t s = 0; s < steps; s++, b += NR) {
         const float *from = (const float *)a + at[s];
         float few[MR] = {0};
-        if (rows < MR || apart != 1)
-            from = bring_rows(few, from, apart, rows);
-        float32x4_t a0 = vld1q_f32(from), a1 = vld1q_f32(from + 4);
-        float32x4_t column[3] = {vld1q_f32(b), vld1q_f32(b + 4), vld1q_f32(b + 8)};
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-            sum[0][j] = vfmaq_laneq_f32(sum[0][j], column[j], a0, 0);
-            sum[1][j] = vfmaq_laneq_f32(sum[1][j], column[j], a0, 1);
-            sum[2][j] = vfmaq_laneq_f32(sum[2][j], column[j], a0, 2);
-            sum[3][j] = vfmaq_laneq_f32(sum[3][j], column[j], a0, 3);
-            sum[4][j] = vfmaq_laneq_f32(sum[4][j], column[j], a1, 0);
-            sum[5][j] = vfmaq_laneq_f32(sum[5][j], column[j], a1, 1);
-            sum[6][j] = vfmaq_laneq_f32(sum[6][j], column[j], a1, 2);
-            sum[7][j] = vfmaq_laneq_f32(sum[7][j], column[j], a1, 3);
-        }
+        step(sum, adjacent ? from : bring_rows(few, from, apart, rows), b);
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < MR; i++, c += ldc)
-#pragma GCC unroll 3
-        for (int j = 0; j < 3; j++) {
-            if (i >= rows)
-                break;
-            if (accumulate)
-                sum[i][j] = vaddq_f32(sum[i][j], vld1q_f32(c + 4 * j));
-            vst1q_f32(c + 4 * j, sum[i][j]);
-        }
+    put(sum, rows, c, ldc, accumulate);
 }
 
 /* 24 independent sums. The empty asm keeps them in registers and in the loop. */

@@ -195,6 +195,7 @@ static inline __attribute__((always_inline)) void places_of(const int rows, int6
                                                             const int64_t apart, const float *b,
                                                             float *c, int64_t ldc, bool accumulate)
 {
+    /* Three rows share a pointer: x86 adds an index once or twice to an address. */
     const float *third[(MR + 2) / 3];
 #pragma GCC unroll 5
     for (int i = 0; i < (MR + 2) / 3; i++)
@@ -235,9 +236,11 @@ static void tile_places(int64_t rows, int64_t steps, const int32_t *at, const vo
         else                                                                                       \
             places_of(n, steps, at, a, apart, panel_b, c, ldc, accumulate);                        \
         break;
+    /* clang-format off */
     switch (rows) {
         ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
     }
+    /* clang-format on */
 #undef ROWS
 }
 
