@@ -103,6 +103,7 @@ void ml_kernels_init(struct ml_kernels *out, enum ml_isa limit)
     ml_ref_convert(out);
     ml_ref_gemm(out);
     ml_ref_gemm_i8(out);
+    ml_ref_winograd(out);
 #if defined(ML_X86)
     if (best >= ML_ISA_AVX2) {
         ml_avx2_vector(out);

@@ -195,6 +195,17 @@ struct ml_kernels {
     void (*slide_dw)(int64_t rows, int64_t n, float *dw, int64_t taps, const int32_t *at,
                      const float *x, int64_t ldx, const float *dy, int64_t ldy);
 
+    /* Winograd's F(2x2, 3x3) (arXiv:1509.09308), of numbers in f32.
+     * source: B' d B for n cells, to[q * plane + i] from d[t] = x[at[t] + i], q and t < 16.
+     * weights: G g G' for n columns, n a multiple of gemm_f32.nr: to[q * plane + i] from w[9][n];
+     * turned: the kernel by half a turn.
+     * result: A' m A for cells side by side with n columns each, n likewise: m is sums[q * plane +
+     * cell * n + i]; y[(2 * cell) * n + i], the place right of it, and both a `row` on. */
+    void (*winograd_source)(int64_t n, float *to, int64_t plane, const float *x, const int32_t *at);
+    void (*winograd_weights)(int64_t n, float *to, int64_t plane, const float *w, bool turned);
+    void (*winograd_result)(int64_t cells, int64_t n, float *y, int64_t row, const float *sums,
+                            int64_t plane);
+
     void (*adamw)(int64_t n, float *w, float *m, float *v, const float *g,
                   const struct ml_adamw_step *step);
 

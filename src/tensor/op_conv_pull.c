@@ -11,62 +11,54 @@
  *           for each tile of mr places: sums += band weights  sums stay in L2
  *       turn the sums into planes; bias, conversion
  *
+ * 3x3 kernels with a stride of 1 in f32 take the same way in Winograd's form
+ * (op_conv_winograd.c), a place being a cell of 2 x 2.
+ *
  * So the memory beside the tensors is a band, a panel and the sums, whatever the picture's size.
  * Floor: the register tile's. Copying the band costs a load and a store for numbers that are then
  * used taps x channels times, packing about a cycle for a weight that places / 32 cycles use. Sums
  * are formed part by part of k, which depends on the shape alone, so results are equal for any
  * number of threads and any cut into tasks. */
-#include "tensor/op_conv_band.h"
+#include "tensor/op_conv_pull.h"
+#include "tensor/op_conv_winograd.h"
 
 #define PLACES     512 /* a task, so that packing the weights pays */
 #define PLACES_MIN 64
+#define CELLS      256 /* the same in Winograd's form */
+#define CELLS_MIN  16
 #define SUM_BYTES  (256 << 10) /* of a task's sums */
+#define FORM_BYTES (1 << 20)   /* in Winograd's form: each is used for many cycles */
 #define SHARE      11          /* scratch is at most this part of what im2col would take */
 #define TASK_MACS  (1 << 18)   /* multiplications that are worth a task */
 
-struct pull {
-    struct ml_run *context;
-    const struct ml_gemm_kernel *u;
-    const struct ml_tensor *t, *source, *w, *bias;
-    const struct ml_conv_attr *attr;
-    struct ml_conv_sizes z;
-    bool backward;     /* conv2d_dx */
-    int64_t from, to;  /* channels of one group of the source and of the result */
-    int64_t phases[2]; /* of the result: 1 forward, the strides backward */
-    int64_t grid[2];   /* of one phase */
-    int64_t result[2]; /* height and width of the result */
-    int64_t taps;      /* most of any phase */
-    int64_t part;      /* source channels at a time */
-    /* a task */
-    int64_t images, size[2];            /* places: images x rows x columns */
-    int64_t wide;                       /* panels of nr channels of the result */
-    int64_t pieces[2], batches, strips; /* how many make the grid, the batch, the channels */
-    int64_t run, chunks;                /* pieces a task, and tasks for all pieces */
-    bool resident; /* a task keeps all its weights packed, for all its pieces */
-    size_t band_bytes, panel_bytes, sum_bytes, spare_bytes, offset_bytes;
-};
-
-static struct ml_conv_axis axis_of(const struct pull *p, int d, int64_t phase)
+static struct ml_conv_axis axis_of(const struct ml_pull *p, int d, int64_t phase)
 {
     return p->backward ? ml_conv_axis_backward(p->attr, &p->z, d, phase)
                        : ml_conv_axis_forward(p->attr, &p->z, d);
 }
 
-/* Positions of the band that the tile walks over for one image: whole rows with their gaps. */
-static int64_t walk(const struct ml_conv_band *b, int64_t rows, int64_t columns)
+/* The band's layout for places of these axes. */
+static void band_init(const struct ml_pull *p, struct ml_conv_band *band,
+                      const struct ml_conv_axis axis[2])
 {
-    return (rows - 1) * b->pitch + columns;
+    struct ml_conv_axis cells[2] = {axis[0], axis[1]};
+    int64_t channels = p->part;
+    for (int d = 0; d < 2 && p->winograd; d++)
+        cells[d] = ml_winograd_axis(axis[d]);
+    if (p->winograd)
+        channels = ml_conv_at_most(channels, ML_WINOGRAD_BAND);
+    ml_conv_band_init(band, p->u, false, p->source->dtype, cells, p->size, channels);
 }
 
-static size_t task_bytes(const struct pull *p)
+static size_t task_bytes(const struct ml_pull *p)
 {
     int64_t panels = p->resident ? p->wide * ml_conv_ceil_div(p->from, p->part) : 1;
-    return p->band_bytes + (size_t)panels * p->panel_bytes + p->sum_bytes + p->spare_bytes +
-           p->offset_bytes;
+    return p->band_bytes + (size_t)panels * p->panel_bytes + p->sum_bytes + p->turned_bytes +
+           p->spare_bytes + p->offset_bytes;
 }
 
 /* How much memory a task of this size takes, the most of all phases. */
-static void measure(struct pull *p)
+static void measure(struct ml_pull *p)
 {
     const struct ml_gemm_kernel *u = p->u;
     int64_t places = 0;
@@ -77,16 +69,21 @@ static void measure(struct pull *p)
         if (axis[0].taps * axis[1].taps == 0)
             continue;
         struct ml_conv_band band;
-        ml_conv_band_init(&band, u, false, p->source->dtype, axis, p->size, p->part);
-        size_t bytes = ml_conv_band_bytes(&band, p->images);
+        band_init(p, &band, axis);
+        size_t bytes = ml_conv_band_bytes(&band, p->winograd ? 1 : p->images);
         p->band_bytes = p->band_bytes > bytes ? p->band_bytes : bytes;
-        places = ml_conv_at_least(places, walk(&band, p->size[0], p->size[1]));
+        places = ml_conv_at_least(places, ml_pull_walk(&band, p->size[0], p->size[1]));
     }
-    p->sum_bytes = ml_conv_align((size_t)(p->wide * p->images * places * u->nr) * sizeof(float));
+    int64_t forms = p->winograd ? ML_WINOGRAD_FORM : 1;
+    p->sum_bytes =
+        ml_conv_align((size_t)(p->wide * forms * p->images * places * u->nr) * sizeof(float));
+    p->turned_bytes =
+        p->winograd ? ml_conv_align((size_t)(forms * p->part * p->images * places) * sizeof(float))
+                    : 0;
 }
 
 /* Whole rows where there is room for several of them, whole images where there is room. */
-static void cut_places(struct pull *p, int64_t places)
+static void cut_places(struct ml_pull *p, int64_t places)
 {
     p->images = ml_conv_at_least(
         ml_conv_at_most(p->z.n, places / ml_conv_at_least(p->grid[0] * p->grid[1], 1)), 1);
@@ -99,25 +96,25 @@ static void cut_places(struct pull *p, int64_t places)
     p->batches = ml_conv_ceil_div(p->z.n, p->images);
 }
 
-static void cut_channels(struct pull *p, int64_t wide)
+static void cut_channels(struct ml_pull *p, int64_t wide)
 {
     int64_t all = ml_conv_ceil_div(p->to, p->u->nr);
     p->strips = ml_conv_ceil_div(all, wide);
     p->wide = ml_conv_ceil_div(all, p->strips);
 }
 
-static int64_t all_pieces(const struct pull *p)
+static int64_t all_pieces(const struct ml_pull *p)
 {
     return p->batches * p->pieces[0] * p->pieces[1];
 }
 
-static int64_t tasks_of(const struct pull *p)
+static int64_t tasks_of(const struct ml_pull *p)
 {
     return p->z.groups * p->strips * p->chunks;
 }
 
 /* Weights that stay packed pay where a task has many pieces: as many as leave `want` tasks. */
-static void cut_run(struct pull *p, bool resident, int64_t want)
+static void cut_run(struct ml_pull *p, bool resident, int64_t want)
 {
     int64_t pieces = all_pieces(p);
     p->resident = resident;
@@ -129,26 +126,34 @@ static void cut_run(struct pull *p, bool resident, int64_t want)
 
 /* What a task of this size spends beside multiplying, as a share of it: packing weights (half a
  * cycle each, used for places / 32 cycles), copying the band (a fifth of a cycle a number, used for
- * taps * channels / 32), loading and storing sums for each part of k. */
-static double overhead(const struct pull *p)
+ * taps * channels / 32), loading and storing sums for each part of k. In Winograd's form: some 100
+ * cycles for a panel's weights, used for 16 x cells cycles; 4 for a cell of a source channel, used
+ * for channels / 2. */
+static double overhead(const struct ml_pull *p)
 {
     double taps = (double)p->taps, channels = (double)(p->wide * p->u->nr);
     double places = (double)(p->images * p->size[0] * p->size[1] * p->run);
+    if (p->winograd)
+        return 6 / places + 8 / channels;
     double copy = 6.4 / (taps * channels), sums = 4 / (taps * (double)p->part);
     return 16 / places + copy + sums;
 }
 
 /* A task: the least overhead that memory allows, and small enough that there are enough tasks. */
-static void cut(struct pull *p, int threads)
+static void cut(struct ml_pull *p, int threads)
 {
     int64_t all = p->z.n * p->z.groups * p->phases[0] * p->phases[1] * p->grid[0] * p->grid[1];
+    int64_t most = p->winograd ? CELLS : PLACES,
+            least_places = p->winograd ? CELLS_MIN : PLACES_MIN;
+    all *= p->winograd ? 4 : 1;
     int64_t depth = p->from * p->taps, macs = all * depth * p->to;
     int64_t want = ml_conv_at_most(4 * threads, macs / TASK_MACS + 1);
     double room =
         (double)all * (double)depth * (double)ml_dtype_size(p->source->dtype) / SHARE / threads;
+    size_t sums = p->winograd ? FORM_BYTES : SUM_BYTES;
     double least = 1e9;
-    struct pull best = {0};
-    for (int64_t places = PLACES; places >= PLACES_MIN; places /= 2)
+    struct ml_pull best = {0};
+    for (int64_t places = most; places >= least_places; places /= 2)
         for (int64_t wide = 8; wide >= 1; wide /= 2)
             for (int resident = 1; resident >= 0; resident--) {
                 cut_places(p, places);
@@ -156,9 +161,9 @@ static void cut(struct pull *p, int threads)
                 cut_run(p, resident, want);
                 measure(p);
                 double cost = overhead(p);
-                bool last = places == PLACES_MIN && wide == 1 && !resident && least == 1e9;
+                bool last = places == least_places && wide == 1 && !resident && least == 1e9;
                 bool fits = (double)task_bytes(p) <= room && tasks_of(p) >= want;
-                if (last || (fits && cost < least && p->sum_bytes <= SUM_BYTES)) {
+                if (last || (fits && cost < least && p->sum_bytes <= sums)) {
                     least = cost;
                     best = *p;
                 }
@@ -166,7 +171,7 @@ static void cut(struct pull *p, int threads)
     *p = best;
 }
 
-static void pull_init(struct pull *p, const struct ml_kernels *k, const struct ml_tensor *t,
+static void pull_init(struct ml_pull *p, const struct ml_kernels *k, const struct ml_tensor *t,
                       int threads)
 {
     memset(p, 0, sizeof *p);
@@ -180,12 +185,14 @@ static void pull_init(struct pull *p, const struct ml_kernels *k, const struct m
     p->from = p->backward ? p->z.og : p->z.cg;
     p->to = p->backward ? p->z.cg : p->z.og;
     int64_t taps[2] = {0, 0};
+    struct ml_conv_axis axes[2] = {{0}};
     for (int d = 0; d < 2; d++) {
         p->phases[d] = p->backward ? p->attr->stride[d] : 1;
         p->result[d] = p->backward ? p->z.in[d] : p->z.out[d];
         for (int64_t phase = 0; phase < p->phases[d]; phase++) {
             struct ml_conv_axis axis = axis_of(p, d, phase);
             p->grid[d] = axis.grid;
+            axes[d] = axis;
             taps[d] = ml_conv_at_least(taps[d], axis.taps);
         }
     }
@@ -194,53 +201,45 @@ static void pull_init(struct pull *p, const struct ml_kernels *k, const struct m
                 4 * p->from >= k->gemm_bf16.kr; /* else most of kr would be zeros */
     p->u = bf16 ? &k->gemm_bf16 : &k->gemm_f32;
     const struct ml_gemm_kernel *u = p->u;
+    p->winograd =
+        !bf16 && p->phases[0] * p->phases[1] == 1 && ml_winograd_fits(axes, p->from, p->to);
+    for (int d = 0; d < 2 && p->winograd; d++)
+        p->grid[d] = ml_conv_ceil_div(p->grid[d], 2);
     /* A quarter of what a product takes at a time: the band wants most of L1. */
-    int64_t deep = u->panel / 4 / ((int64_t)u->element * u->nr) / ml_conv_at_least(p->taps, 1);
+    int64_t deep = u->panel / 4 / ((int64_t)u->element * u->nr);
+    if (!p->winograd)
+        deep /= ml_conv_at_least(p->taps, 1);
     p->part = ml_conv_at_least(deep / u->kr, 1) * u->kr;
     p->part =
         ml_conv_ceil_div(ml_conv_ceil_div(p->from, ml_conv_ceil_div(p->from, p->part)), u->kr) *
         u->kr;
     int64_t blocks = ml_conv_ceil_div(ml_conv_at_most(p->part, p->from), u->kr);
-    size_t weights = (size_t)(blocks * p->taps * u->kr * u->nr);
-    p->panel_bytes = ml_conv_align(weights * u->element);
-    p->spare_bytes = u->kr == 1 ? 0 : ml_conv_align(weights * sizeof(float));
+    int64_t forms = p->winograd ? ML_WINOGRAD_FORM : p->taps;
+    size_t weights = (size_t)(blocks * u->kr * u->nr);
+    p->panel_bytes = ml_conv_align((size_t)forms * weights * u->element);
+    p->spare_bytes = u->kr == 1 ? 0 : ml_conv_align((size_t)p->taps * weights * sizeof(float));
+    if (p->winograd)
+        p->spare_bytes = (size_t)(ML_WINOGRAD_BAND * p->taps * u->nr) * sizeof(float);
     size_t turned = (size_t)(u->nr * k->gemm_f32.nr) * sizeof(float); /* of store() */
     p->spare_bytes = p->spare_bytes > turned ? p->spare_bytes : turned;
-    p->offset_bytes = ml_conv_align((size_t)(blocks * p->taps) * sizeof(int32_t));
+    p->offset_bytes = ml_conv_align((size_t)(blocks * p->taps + forms) * sizeof(int32_t));
     cut(p, threads);
 }
 
 size_t ml_conv_pull_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
 {
-    struct pull p;
+    struct ml_pull p;
     pull_init(&p, k, t, threads);
     return (size_t)threads * task_bytes(&p);
 }
 
-/* One task on one phase. */
-struct work {
-    const struct pull *p;
-    int64_t group, image, images;
-    int64_t first[2], size[2]; /* places of the grid */
-    int64_t channel, panels;   /* of the result, within the group */
-    int64_t phase[2];
-    int64_t places; /* that the tile walks over in one image */
-    struct ml_conv_band layout;
-    char *band, *panel, *spare;
-    int32_t *at;
-    float *sums; /* [panel][image][places][nr] */
-};
-
 /* ---- weights ---- */
 
-/* Weights [.., ..] of the result's channels [channel, + columns) and source channels [c, +
- * channels) with all taps of the phase, as f32 rows of nr columns: [source channel][tap][column].
- */
-static void turn_weights(const struct work *at, const struct ml_gemm_kernel *f32, char *to,
-                         int64_t channel, int64_t columns, int64_t c, int64_t channels)
+void ml_pull_turn_weights(const struct ml_pull_work *at, const struct ml_gemm_kernel *f32, char *to,
+                          int64_t channel, int64_t columns, int64_t c, int64_t channels)
 {
-    const struct pull *p = at->p;
-    const struct ml_conv_axis *axis = at->layout.axis;
+    const struct ml_pull *p = at->p;
+    const struct ml_conv_axis *axis = at->axis;
     size_t size = ml_dtype_size(p->w->dtype), row = (size_t)f32->nr * sizeof(float);
     int64_t kernel = p->z.kernel[0] * p->z.kernel[1], taps = axis[0].taps * axis[1].taps;
     /* strides of a channel of the result and of the source */
@@ -262,13 +261,13 @@ static void turn_weights(const struct work *at, const struct ml_gemm_kernel *f32
 }
 
 /* The same as the register tile wants it: [block of kr source channels][tap][kr][column]. */
-static void pack_weights(const struct work *at, char *panel, int64_t channel, int64_t columns,
-                         int64_t c, int64_t channels)
+static void pack_weights(const struct ml_pull_work *at, char *panel, int64_t channel,
+                         int64_t columns, int64_t c, int64_t channels)
 {
     const struct ml_gemm_kernel *u = at->p->u, *f32 = &at->p->context->k->gemm_f32;
-    int64_t taps = at->layout.axis[0].taps * at->layout.axis[1].taps;
+    int64_t taps = at->axis[0].taps * at->axis[1].taps;
     size_t row = (size_t)f32->nr * sizeof(float);
-    turn_weights(at, f32, u->kr == 1 ? panel : at->spare, channel, columns, c, channels);
+    ml_pull_turn_weights(at, f32, u->kr == 1 ? panel : at->spare, channel, columns, c, channels);
     char *to = panel;
     for (int64_t k = 0; u->kr > 1 && k < channels; k += u->kr)
         for (int64_t tap = 0; tap < taps; tap++, to += (size_t)(u->kr * u->nr) * u->element)
@@ -278,8 +277,7 @@ static void pack_weights(const struct work *at, char *panel, int64_t channel, in
 
 /* ---- the product ---- */
 
-/* The source's channels from c on, of image m of the task. */
-static const char *source_at(const struct work *at, int64_t m, int64_t c)
+const char *ml_pull_source(const struct ml_pull_work *at, int64_t m, int64_t c)
 {
     const struct ml_tensor *s = at->p->source;
     int64_t channel = (at->image + m) * s->dim[1] + at->group * at->p->from + c;
@@ -288,7 +286,7 @@ static const char *source_at(const struct work *at, int64_t m, int64_t c)
 }
 
 /* The band of source channels from c on against a panel of weights. */
-static void multiply(const struct work *at, const char *panel, float *sums, int64_t steps,
+static void multiply(const struct ml_pull_work *at, const char *panel, float *sums, int64_t steps,
                      int64_t c)
 {
     const struct ml_gemm_kernel *u = at->p->u;
@@ -297,30 +295,30 @@ static void multiply(const struct work *at, const char *panel, float *sums, int6
     for (int64_t m = 0; m < at->images; m++, sums += at->places * u->nr) {
         const char *image = at->band + (size_t)(m * at->layout.image) * u->element;
         if (at->layout.ready)
-            image = ml_conv_band_in_source(&at->layout, source_at(at, m, c), at->first);
+            image = ml_conv_band_in_source(&at->layout, ml_pull_source(at, m, c), at->first);
         for (int64_t i = 0; i < at->places; i += rows)
             u->tile_places(ml_conv_at_most(rows, at->places - i), steps, at->at,
                            image + (size_t)i * place, u->kr, panel, sums + i * u->nr, u->nr, c > 0);
     }
 }
 
-/* The weights of panel j for source channels from c on, packed. */
-static char *weights_of(const struct work *at, int64_t j, int64_t c, bool pack)
+char *ml_pull_weights(const struct ml_pull_work *at, int64_t j, int64_t c, bool pack)
 {
-    const struct pull *p = at->p;
+    const struct ml_pull *p = at->p;
     int64_t channel = at->channel + j * p->u->nr;
     char *panel = at->panel;
     if (p->resident)
         panel += (size_t)(c / p->part * p->wide + j) * p->panel_bytes;
+    int64_t columns = ml_conv_at_most(p->u->nr, p->to - channel);
     if (pack)
-        pack_weights(at, panel, channel, ml_conv_at_most(p->u->nr, p->to - channel), c,
-                     ml_conv_at_most(p->part, p->from - c));
+        (p->winograd ? ml_winograd_weights : pack_weights)(at, panel, channel, columns, c,
+                                                           ml_conv_at_most(p->part, p->from - c));
     return panel;
 }
 
-static void form_sums(const struct work *at)
+static void form_sums(const struct ml_pull_work *at)
 {
-    const struct pull *p = at->p;
+    const struct ml_pull *p = at->p;
     const struct ml_gemm_kernel *u = p->u;
     int64_t area = at->images * at->places * u->nr;
     for (int64_t c = 0; c < p->from; c += p->part) {
@@ -328,9 +326,9 @@ static void form_sums(const struct work *at)
         int64_t steps = ml_conv_band_steps(&at->layout, channels);
         for (int64_t m = 0; m < at->images && !at->layout.ready; m++)
             ml_conv_band_fill(&at->layout, at->band + (size_t)(m * at->layout.image) * u->element,
-                              source_at(at, m, c), p->source->dtype, channels, at->first);
+                              ml_pull_source(at, m, c), p->source->dtype, channels, at->first);
         for (int64_t j = 0; j < at->panels; j++) {
-            const char *panel = weights_of(at, j, c, !p->resident);
+            const char *panel = ml_pull_weights(at, j, c, !p->resident);
             multiply(at, panel, at->sums + j * area, steps, c);
         }
     }
@@ -351,10 +349,10 @@ static void store_apart(const struct ml_tensor *t, int64_t at, int64_t step, con
 }
 
 /* n sums of one channel's plane to grid place (row, column) and right of it. */
-static void store_row(const struct work *at, int64_t plane, int64_t row, int64_t column, float *sum,
-                      int64_t n, float bias)
+static void store_row(const struct ml_pull_work *at, int64_t plane, int64_t row, int64_t column,
+                      float *sum, int64_t n, float bias)
 {
-    const struct pull *p = at->p;
+    const struct ml_pull *p = at->p;
     const struct ml_kernels *k = p->context->k;
     int64_t step = p->phases[1], x = column * step + at->phase[1];
     int64_t y = row * p->phases[0] + at->phase[0], start = plane + y * p->result[1] + x;
@@ -371,31 +369,30 @@ static void store_row(const struct work *at, int64_t plane, int64_t row, int64_t
     }
 }
 
-/* Sums [places][nr] of one panel and image, turned into rows of planes. */
-static void store(const struct work *at, const float *sums, int64_t image, int64_t channel)
+void ml_pull_store(const struct ml_pull_work *at, const int64_t first[2], const int64_t size[2],
+                   int64_t pitch, const float *sums, int64_t image, int64_t channel)
 {
-    const struct pull *p = at->p;
+    const struct ml_pull *p = at->p;
     const struct ml_gemm_kernel *u = p->u, *turn = &p->context->k->gemm_f32;
     int64_t channels = ml_conv_at_most(u->nr, p->to - channel);
     float *turned = (float *)(void *)at->spare; /* [channel][place] */
-    for (int64_t r = 0; r < at->size[0]; r++)
-        for (int64_t i = 0; i < at->size[1]; i += turn->nr) {
-            int64_t n = ml_conv_at_most(turn->nr, at->size[1] - i);
-            turn->pack_b(turned, sums + (r * at->layout.pitch + i) * u->nr, ML_F32, u->nr, 1, n,
-                         channels);
+    for (int64_t r = 0; r < size[0]; r++)
+        for (int64_t i = 0; i < size[1]; i += turn->nr) {
+            int64_t n = ml_conv_at_most(turn->nr, size[1] - i);
+            turn->pack_b(turned, sums + (r * pitch + i) * u->nr, ML_F32, u->nr, 1, n, channels);
             for (int64_t c = 0; c < channels; c++) {
                 int64_t o = at->group * p->to + channel + c;
                 int64_t plane = (image * p->t->dim[1] + o) * p->result[0] * p->result[1];
-                store_row(at, plane, at->first[0] + r, at->first[1] + i, turned + c * turn->nr, n,
+                store_row(at, plane, first[0] + r, first[1] + i, turned + c * turn->nr, n,
                           p->bias ? ((const float *)p->bias->data)[o] : 0);
             }
         }
 }
 
 /* Whether piece `index` exists: pieces of equal size may cover the grid before the last. */
-static bool choose_piece(struct work *at, int64_t index)
+static bool choose_piece(struct ml_pull_work *at, int64_t index)
 {
-    const struct pull *p = at->p;
+    const struct ml_pull *p = at->p;
     for (int d = 1; d >= 0; d--) {
         at->first[d] = index % p->pieces[d] * p->size[d];
         at->size[d] = ml_conv_at_most(p->size[d], p->grid[d] - at->first[d]);
@@ -406,36 +403,45 @@ static bool choose_piece(struct work *at, int64_t index)
     return at->size[0] > 0 && at->size[1] > 0 && at->images > 0;
 }
 
-static void pull_piece(struct work *at, bool empty)
+static void pull_piece(struct ml_pull_work *at, bool empty)
 {
-    const struct pull *p = at->p;
+    const struct ml_pull *p = at->p;
     int64_t nr = p->u->nr;
+    if (p->winograd) {
+        ml_winograd_piece(at);
+        return;
+    }
     if (empty) { /* nothing reaches these places */
         at->layout.pitch = at->size[1];
         at->places = at->size[0] * at->size[1];
         memset(at->sums, 0, (size_t)(at->panels * at->images * at->places * nr) * sizeof(float));
     } else {
-        at->places = walk(&at->layout, at->size[0], at->size[1]);
+        at->places = ml_pull_walk(&at->layout, at->size[0], at->size[1]);
         form_sums(at);
     }
     for (int64_t m = 0; m < at->images; m++)
         for (int64_t j = 0; j < at->panels; j++)
-            store(at, at->sums + (j * at->images + m) * at->places * nr, at->image + m,
-                  at->channel + j * nr);
+            ml_pull_store(at, at->first, at->size, at->layout.pitch,
+                          at->sums + (j * at->images + m) * at->places * nr, at->image + m,
+                          at->channel + j * nr);
 }
 
 /* One phase of all pieces of a task. */
-static void pull_phase(struct work *at, int64_t chunk)
+static void pull_phase(struct ml_pull_work *at, int64_t chunk)
 {
-    const struct pull *p = at->p;
-    struct ml_conv_axis axis[2] = {axis_of(p, 0, at->phase[0]), axis_of(p, 1, at->phase[1])};
-    bool empty = axis[0].taps * axis[1].taps == 0 || p->from == 0;
+    const struct ml_pull *p = at->p;
+    for (int d = 0; d < 2; d++)
+        at->axis[d] = axis_of(p, d, at->phase[d]);
+    bool empty = at->axis[0].taps * at->axis[1].taps == 0 || p->from == 0;
     if (!empty) {
-        ml_conv_band_init(&at->layout, p->u, false, p->source->dtype, axis, p->size, p->part);
-        ml_conv_band_offsets(&at->layout, ml_conv_at_most(p->part, p->from), at->at);
+        band_init(p, &at->layout, at->axis);
+        if (p->winograd)
+            ml_conv_band_offsets(&at->layout, 1, at->at + p->part);
+        else
+            ml_conv_band_offsets(&at->layout, ml_conv_at_most(p->part, p->from), at->at);
         for (int64_t c = 0; p->resident && c < p->from; c += p->part)
             for (int64_t j = 0; j < at->panels; j++)
-                weights_of(at, j, c, true);
+                ml_pull_weights(at, j, c, true);
     }
     int64_t end = ml_conv_at_most((chunk + 1) * p->run, all_pieces(p));
     for (int64_t i = chunk * p->run; i < end; i++)
@@ -445,12 +451,13 @@ static void pull_phase(struct work *at, int64_t chunk)
 
 static void pull_task(void *arg, int64_t task, int worker)
 {
-    const struct pull *p = arg;
-    struct work at = {.p = p};
+    const struct ml_pull *p = arg;
+    struct ml_pull_work at = {.p = p};
     size_t bytes = task_bytes(p);
     at.band = (char *)p->context->scratch + (size_t)worker * bytes;
     at.sums = (float *)(void *)(at.band + p->band_bytes);
-    at.spare = (char *)at.sums + p->sum_bytes;
+    at.turned = (float *)(void *)((char *)at.sums + p->sum_bytes);
+    at.spare = (char *)at.turned + p->turned_bytes;
     at.at = (int32_t *)(void *)(at.spare + p->spare_bytes);
     at.panel = (char *)at.at + p->offset_bytes;
     int64_t chunk = task % p->chunks;
@@ -467,7 +474,7 @@ static void pull_task(void *arg, int64_t task, int worker)
 
 void ml_conv_pull_forward(struct ml_run *run, struct ml_tensor *t)
 {
-    struct pull p;
+    struct ml_pull p;
     pull_init(&p, run->k, t, run->threads);
     p.context = run;
     if (ml_count(t) > 0)

@@ -300,6 +300,12 @@ static void large(void **state)
         {2, 32, 30, 30, 32, 3, 3, {.padding = {1, 1}, .groups = 32}},
         {1, 4, 2, 3000, 8, 1, 5, {.padding = {0, 2}, .groups = 4}},
         {1, 24, 1, 2500, 16, 1, 9, {.stride = {1, 3}, .padding = {0, 4}}},
+        /* in Winograd's form: odd sizes, all paddings, groups, few places, many of all */
+        {2, 18, 4, 7, 20, 3, 3, {.padding = {0, 2}}},
+        {1, 40, 9, 6, 34, 3, 3, {.padding = {2, 0}, .groups = 2}},
+        {3, 19, 5, 5, 16, 3, 3, {.padding = {3, 4}}},
+        {1, 66, 33, 70, 70, 3, 3, {.padding = {1, 1}}},
+        {1, 16, 8, 8, 16, 3, 3, {.stride = {2, 2}, .dilation = {2, 2}, .padding = {2, 2}}},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int direction = FORWARD; direction <= WEIGHTS; direction++) {

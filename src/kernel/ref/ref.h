@@ -12,6 +12,7 @@ void ml_ref_rows(struct ml_kernels *out);
 void ml_ref_convert(struct ml_kernels *out);
 void ml_ref_gemm(struct ml_kernels *out);
 void ml_ref_gemm_i8(struct ml_kernels *out);
+void ml_ref_winograd(struct ml_kernels *out);
 
 /* How numbers from low <= 0 to high >= 0 become 0 ... 255: q = round(x * inverse) + zero. `finite`
  * false, or a range that is infinite: a scale of NaN, and zeros. */

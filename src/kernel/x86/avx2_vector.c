@@ -8,6 +8,7 @@
 #include "kernel/lanes/lanes_rows.inc"
 #include "kernel/lanes/lanes_slide.inc"
 #include "kernel/lanes/lanes_unary.inc"
+#include "kernel/lanes/lanes_winograd.inc"
 #include "kernel/x86/x86.h"
 
 void ml_avx2_vector(struct ml_kernels *out)
@@ -15,6 +16,7 @@ void ml_avx2_vector(struct ml_kernels *out)
     lanes_unary(out);
     lanes_elementwise(out);
     lanes_rows(out);
+    lanes_winograd(out);
     out->gemv = gemv;
     out->panels = panels;
     out->slide = slide;
