@@ -191,12 +191,16 @@ struct ml_kernels {
      * apart. y[r][i] = (add ? y[r][i] : bias) + sum over taps of w[t] * x[r * ldx + at[t] + i]. */
     void (*slide)(int64_t rows, int64_t n, float *y, int64_t ldy, float bias, int64_t taps,
                   const int32_t *at, const float *x, int64_t ldx, const float *w, bool add);
+    /* Rows of n numbers, ld apart, to rows of `pitch`: `left` zeros before, zeros behind. */
+    void (*pad_rows)(int64_t rows, float *to, int64_t pitch, const float *x, int64_t ld,
+                     int64_t left, int64_t n);
     /* dw[t] += sum over places of x[r * ldx + at[t] + i] * dy[r * ldy + i]. */
     void (*slide_dw)(int64_t rows, int64_t n, float *dw, int64_t taps, const int32_t *at,
                      const float *x, int64_t ldx, const float *dy, int64_t ldy);
 
     /* Winograd's F(2x2, 3x3) (arXiv:1509.09308), of numbers in f32.
-     * source: B' d B for n cells, to[q * plane + i] from d[t] = x[at[t] + i], q and t < 16.
+     * source: B' d B for n cells, to[q * plane + i] (q < 16) from the four rows x[at[r] + 2 * i + c]
+     * (r, c < 4); up to 32 numbers that follow are read.
      * weights: G g G' for n columns, n a multiple of gemm_f32.nr: to[q * plane + i] from w[9][n];
      * turned: the kernel by half a turn.
      * result: A' m A for cells side by side with n columns each, n likewise: m is sums[q * plane +

@@ -42,12 +42,13 @@ static bool lies_ready(const struct ml_conv_band *b, enum ml_dtype dtype, int64_
     return ready;
 }
 
-void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, bool plain,
-                       enum ml_dtype dtype, const struct ml_conv_axis axis[2],
-                       const int64_t size[2], int64_t channels)
+void ml_conv_band_init(struct ml_conv_band *b, const struct ml_kernels *k,
+                       const struct ml_gemm_kernel *u, bool plain, enum ml_dtype dtype,
+                       const struct ml_conv_axis axis[2], const int64_t size[2], int64_t channels)
 {
     const struct ml_conv_axis *x = &axis[1];
     memset(b, 0, sizeof *b);
+    b->k = k;
     b->u = u;
     b->plain = plain;
     b->kr = plain ? 1 : u->kr;
@@ -76,10 +77,16 @@ void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, b
         int64_t least = need - left > size[1] ? need - left : size[1];
         b->pitch = least > right ? least : right;
     }
-    b->plane = b->rows * b->pitch * b->kr;
+    ml_conv_band_widen(b, b->pitch, channels);
+}
+
+void ml_conv_band_widen(struct ml_conv_band *b, int64_t pitch, int64_t channels)
+{
+    b->pitch = pitch;
+    b->plane = b->rows * pitch * b->kr;
     b->block = b->plane * b->split[0] * b->split[1];
-    if (plain) { /* channels an odd number of cache lines apart do not meet in one set */
-        int64_t line = 64 / (int64_t)u->element;
+    if (b->plain) { /* channels an odd number of cache lines apart do not meet in one set */
+        int64_t line = 64 / (int64_t)b->u->element;
         b->block = (ml_conv_ceil_div(b->block, line) | 1) * line;
     }
     b->image = b->block * ml_conv_ceil_div(channels, b->kr);
@@ -122,38 +129,75 @@ static void copy_apart(ml_bf16 *to, const ml_bf16 *from, int64_t step, int64_t n
 }
 
 /* One row of phase f: zeros, numbers of the source (columns [real[0], real[1])), zeros. from: the
- * source's row, or NULL. */
+ * source's row. */
 static void fill_row(const struct ml_conv_band *b, char *to, const char *from, enum ml_dtype dtype,
                      int64_t channels, int64_t first, int64_t f, const int64_t real[2])
 {
     const struct ml_gemm_kernel *u = b->u;
     const struct ml_conv_axis *x = &b->axis[1];
-    size_t size = ml_dtype_size(dtype), place = (size_t)b->kr * u->element;
-    int64_t begin = from ? real[0] : 0, end = from ? real[1] : 0;
-    memset(to, 0, (size_t)begin * place);
-    if (end > begin) {
-        int64_t at = b->low[1] + (first + begin) * x->stride + f;
-        char *numbers = to + (size_t)begin * place;
-        from += (size_t)at * size;
-        if (b->kr == 1 && u->element == 4 && dtype == ML_F32 && x->stride == 1)
-            memcpy(numbers, from, (size_t)(end - begin) * place);
-        else if (b->plain && u->element == 2)
+    size_t place = (size_t)b->kr * u->element;
+    memset(to, 0, (size_t)real[0] * place);
+    if (real[1] > real[0]) {
+        int64_t at = b->low[1] + (first + real[0]) * x->stride + f, n = real[1] - real[0];
+        char *numbers = to + (size_t)real[0] * place;
+        from += (size_t)at * ml_dtype_size(dtype);
+        if (b->plain && u->element == 2)
             copy_apart((ml_bf16 *)(void *)numbers, (const ml_bf16 *)(const void *)from, x->stride,
-                       end - begin);
+                       n);
         else
-            u->pack_places(numbers, from, dtype, x->stride, b->axis[0].source * x->source,
-                           end - begin, channels);
+            u->pack_places(numbers, from, dtype, x->stride, b->axis[0].source * x->source, n,
+                           channels);
     }
-    memset(to + (size_t)end * place, 0, (size_t)(b->pitch - end) * place);
+    memset(to + (size_t)real[1] * place, 0, (size_t)(b->pitch - real[1]) * place);
+}
+
+/* Rows [begin, end) of a plane of phase f. from: the source's row for `begin`, others `ld` on. */
+static void fill_rows(const struct ml_conv_band *b, char *to, const char *from, enum ml_dtype dtype,
+                      int64_t channels, int64_t rows, int64_t first, int64_t f,
+                      const int64_t real[2])
+{
+    const struct ml_conv_axis *x = &b->axis[1];
+    int64_t ld = b->axis[0].stride * x->source;
+    size_t row = (size_t)(b->pitch * b->kr) * b->u->element;
+    if (b->kr == 1 && b->u->element == 4 && dtype == ML_F32 && x->stride == 1) {
+        int64_t at = b->low[1] + first + real[0];
+        b->k->pad_rows(rows, (float *)(void *)to, b->pitch, (const float *)(const void *)from + at,
+                       ld, real[0], real[1] - real[0]);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++)
+        fill_row(b, to + (size_t)r * row, from + (size_t)(r * ld) * ml_dtype_size(dtype), dtype,
+                 channels, first, f, real);
+}
+
+/* A plane of phase (i, j): rows above the source, of it, below it. */
+static char *fill_plane(const struct ml_conv_band *b, char *to, const char *plane,
+                        enum ml_dtype dtype, int64_t channels, const int64_t first[2], int64_t i,
+                        int64_t j, const int64_t real[2])
+{
+    const struct ml_conv_axis *y = &b->axis[0], *x = &b->axis[1];
+    size_t row = (size_t)(b->pitch * b->kr) * b->u->element;
+    int64_t top = b->low[0] + first[0] * y->stride + i; /* the source's row for row 0 */
+    int64_t begin = clamp(top < 0 ? ml_conv_ceil_div(-top, y->stride) : 0, 0, b->rows);
+    int64_t end = top < y->source ? ml_conv_ceil_div(y->source - top, y->stride) : 0;
+    end = clamp(end, begin, b->rows);
+    memset(to, 0, (size_t)begin * row);
+    if (end > begin)
+        fill_rows(b, to + (size_t)begin * row,
+                  plane + (size_t)((top + begin * y->stride) * x->source) * ml_dtype_size(dtype),
+                  dtype, channels, end - begin, first[1], j, real);
+    memset(to + (size_t)end * row, 0, (size_t)(b->rows - end) * row);
+    return to + (size_t)b->rows * row;
 }
 
 void ml_conv_band_fill(const struct ml_conv_band *b, void *to, const void *source,
                        enum ml_dtype dtype, int64_t channels, const int64_t first[2])
 {
     const struct ml_conv_axis *y = &b->axis[0], *x = &b->axis[1];
-    int64_t kr = b->kr;
-    size_t size = ml_dtype_size(dtype), row = (size_t)(b->pitch * kr) * b->u->element;
+    int64_t kr = b->kr, real[2];
+    size_t size = ml_dtype_size(dtype);
     char *end = to;
+    real_columns(x, b->low[1], first[1], 0, b->pitch, &real[0], &real[1]);
     for (int64_t c = 0; c < channels; c += kr) {
         char *out = end;
         end += (size_t)b->block * b->u->element;
@@ -161,14 +205,9 @@ void ml_conv_band_fill(const struct ml_conv_band *b, void *to, const void *sourc
         int64_t side = channels - c < kr ? channels - c : kr;
         for (int64_t i = 0; i < b->split[0]; i++)
             for (int64_t j = 0; j < b->split[1]; j++) {
-                int64_t range[2];
-                real_columns(x, b->low[1], first[1], j, b->pitch, &range[0], &range[1]);
-                for (int64_t r = 0; r < b->rows; r++, out += row) {
-                    int64_t sy = b->low[0] + (first[0] + r) * y->stride + i;
-                    bool real = sy >= 0 && sy < y->source;
-                    fill_row(b, out, real ? plane + (size_t)(sy * x->source) * size : NULL, dtype,
-                             side, first[1], j, range);
-                }
+                if (b->split[1] > 1)
+                    real_columns(x, b->low[1], first[1], j, b->pitch, &real[0], &real[1]);
+                out = fill_plane(b, out, plane, dtype, side, first, i, j, real);
             }
         memset(out, 0, (size_t)(end - out));
     }

@@ -14,6 +14,7 @@
 #include "tensor/op_conv.h"
 
 struct ml_conv_band {
+    const struct ml_kernels *k;
     const struct ml_gemm_kernel *u;
     bool plain;
     int64_t kr;                  /* channels side by side */
@@ -29,9 +30,12 @@ struct ml_conv_band {
 /* The layout for rectangles of size[] of the axes' grid, `channels` of the source (of `dtype`) at a
  * time. plain: each channel by itself (kr is 1), for a product over places. A plain band in bf16
  * takes a source of bf16. */
-void ml_conv_band_init(struct ml_conv_band *b, const struct ml_gemm_kernel *u, bool plain,
-                       enum ml_dtype dtype, const struct ml_conv_axis axis[2],
-                       const int64_t size[2], int64_t channels);
+void ml_conv_band_init(struct ml_conv_band *b, const struct ml_kernels *k,
+                       const struct ml_gemm_kernel *u, bool plain, enum ml_dtype dtype,
+                       const struct ml_conv_axis axis[2], const int64_t size[2], int64_t channels);
+
+/* Rows of at least `pitch` places. */
+void ml_conv_band_widen(struct ml_conv_band *b, int64_t pitch, int64_t channels);
 
 /* Bytes for `images` images, and what a tile may read or write beyond. */
 size_t ml_conv_band_bytes(const struct ml_conv_band *b, int64_t images);

@@ -59,7 +59,7 @@ static void depth_init(struct depth *p, const struct ml_kernels *k, const struct
         struct ml_conv_band band;
         if (axis[0].taps * axis[1].taps == 0)
             continue;
-        ml_conv_band_init(&band, &k->gemm_f32, true, p->source->dtype, axis, p->size, 1);
+        ml_conv_band_init(&band, k, &k->gemm_f32, true, p->source->dtype, axis, p->size, 1);
         size_t bytes = ml_conv_band_bytes(&band, 1);
         p->band_bytes = p->band_bytes > bytes ? p->band_bytes : bytes;
     }
@@ -177,8 +177,8 @@ static void depth_phase(struct work *at, int64_t begin, int64_t end)
     int64_t each = p->pieces[0] * p->pieces[1];
     bool empty = axis[0].taps * axis[1].taps == 0;
     if (!empty) {
-        ml_conv_band_init(&at->layout, &p->run->k->gemm_f32, true, p->source->dtype, axis, p->size,
-                          1);
+        ml_conv_band_init(&at->layout, p->run->k, &p->run->k->gemm_f32, true, p->source->dtype,
+                          axis, p->size, 1);
         ml_conv_band_offsets(&at->layout, 1, at->at);
     }
     for (int64_t u = begin; u < end; u++) {
@@ -252,7 +252,7 @@ static void dw_init(struct depth_dw *p, const struct ml_kernels *k, const struct
     for (int d = 0; d < 2; d++)
         p->axis[d] = ml_conv_axis_forward(a, &p->z, d);
     cut(p->z.out, p->size, p->pieces);
-    ml_conv_band_init(&p->layout, &k->gemm_f32, true, p->x->dtype, p->axis, p->size, 1);
+    ml_conv_band_init(&p->layout, k, &k->gemm_f32, true, p->x->dtype, p->axis, p->size, 1);
     p->band_bytes = ml_conv_band_bytes(&p->layout, 1);
     p->plane_bytes = ml_conv_align((size_t)(p->size[0] * p->size[1]) * sizeof(float));
     p->tap_bytes = ml_conv_align((size_t)(p->z.kernel[0] * p->z.kernel[1]) * sizeof(int32_t));

@@ -59,7 +59,7 @@ static void cut_places(struct push *p)
         p->size[d] = ml_conv_ceil_div(out[d], p->pieces[d]);
     }
     p->batches = ml_conv_ceil_div(p->z.n, p->images);
-    ml_conv_band_init(&p->layout, u, true, p->x->dtype, p->axis, p->size, 1);
+    ml_conv_band_init(&p->layout, p->k, u, true, p->x->dtype, p->axis, p->size, 1);
     bool gaps = u->kr > 1 && p->size[0] > 1 && p->layout.pitch > p->size[1];
     p->walk = gaps ? (p->size[0] - 1) * p->layout.pitch + p->size[1] : 0;
     p->steps = ml_conv_ceil_div(gaps ? p->walk : p->size[0] * p->size[1], u->kr);
@@ -96,7 +96,7 @@ static void cut_channels(struct push *p, int64_t channels, int64_t wide)
     p->strips = ml_conv_ceil_div(panels, wide);
     p->wide = ml_conv_ceil_div(panels, p->strips);
     p->strips = ml_conv_ceil_div(panels, p->wide);
-    ml_conv_band_init(&layout, p->u, true, p->x->dtype, p->axis, p->size, p->channels);
+    ml_conv_band_init(&layout, p->k, p->u, true, p->x->dtype, p->axis, p->size, p->channels);
     p->band_bytes = ml_conv_band_bytes(&layout, p->images);
     p->sum_bytes = ml_conv_align((size_t)(p->wide * p->channels * p->taps * nr) * sizeof(float));
 }
@@ -310,7 +310,7 @@ static void push_task(void *arg, int64_t task, int worker)
     at.channel = task % p->blocks * p->channels;
     at.channels = ml_conv_at_most(p->channels, z->cg - at.channel);
     at.group = task / p->blocks;
-    ml_conv_band_init(&at.layout, p->u, true, p->x->dtype, p->axis, p->size, at.channels);
+    ml_conv_band_init(&at.layout, p->k, p->u, true, p->x->dtype, p->axis, p->size, at.channels);
     ml_conv_band_offsets(&at.layout, 1, at.tap_at);
     int64_t pieces = p->batches * p->pieces[0] * p->pieces[1];
     int64_t begin = at.part * p->per_part, end = ml_conv_at_most(begin + p->per_part, pieces);

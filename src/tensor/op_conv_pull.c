@@ -41,13 +41,16 @@ static struct ml_conv_axis axis_of(const struct ml_pull *p, int d, int64_t phase
 static void band_init(const struct ml_pull *p, struct ml_conv_band *band,
                       const struct ml_conv_axis axis[2])
 {
-    struct ml_conv_axis cells[2] = {axis[0], axis[1]};
-    int64_t channels = p->part;
-    for (int d = 0; d < 2 && p->winograd; d++)
-        cells[d] = ml_winograd_axis(axis[d]);
     if (p->winograd)
-        channels = ml_conv_at_most(channels, ML_WINOGRAD_BAND);
-    ml_conv_band_init(band, p->u, false, p->source->dtype, cells, p->size, channels);
+        ml_winograd_band(p, band, axis);
+    else
+        ml_conv_band_init(band, p->k, p->u, false, p->source->dtype, axis, p->size, p->part);
+}
+
+/* Positions of the band that the tile walks over for one image: whole rows with their gaps. */
+static int64_t walk(const struct ml_conv_band *b, int64_t rows, int64_t columns)
+{
+    return (rows - 1) * b->pitch + columns;
 }
 
 static size_t task_bytes(const struct ml_pull *p)
@@ -72,7 +75,8 @@ static void measure(struct ml_pull *p)
         band_init(p, &band, axis);
         size_t bytes = ml_conv_band_bytes(&band, p->winograd ? 1 : p->images);
         p->band_bytes = p->band_bytes > bytes ? p->band_bytes : bytes;
-        places = ml_conv_at_least(places, ml_pull_walk(&band, p->size[0], p->size[1]));
+        places = ml_conv_at_least(places, p->winograd ? ml_winograd_walk(&band, p->size)
+                                                      : walk(&band, p->size[0], p->size[1]));
     }
     int64_t forms = p->winograd ? ML_WINOGRAD_FORM : 1;
     p->sum_bytes =
@@ -175,6 +179,7 @@ static void pull_init(struct ml_pull *p, const struct ml_kernels *k, const struc
                       int threads)
 {
     memset(p, 0, sizeof *p);
+    p->k = k;
     p->t = t;
     p->source = t->src[0];
     p->w = t->src[1];
@@ -207,8 +212,7 @@ static void pull_init(struct ml_pull *p, const struct ml_kernels *k, const struc
         p->grid[d] = ml_conv_ceil_div(p->grid[d], 2);
     /* A quarter of what a product takes at a time: the band wants most of L1. */
     int64_t deep = u->panel / 4 / ((int64_t)u->element * u->nr);
-    if (!p->winograd)
-        deep /= ml_conv_at_least(p->taps, 1);
+    deep = p->winograd ? ml_winograd_part(p, deep) : deep / ml_conv_at_least(p->taps, 1);
     p->part = ml_conv_at_least(deep / u->kr, 1) * u->kr;
     p->part =
         ml_conv_ceil_div(ml_conv_ceil_div(p->from, ml_conv_ceil_div(p->from, p->part)), u->kr) *
@@ -416,7 +420,7 @@ static void pull_piece(struct ml_pull_work *at, bool empty)
         at->places = at->size[0] * at->size[1];
         memset(at->sums, 0, (size_t)(at->panels * at->images * at->places * nr) * sizeof(float));
     } else {
-        at->places = ml_pull_walk(&at->layout, at->size[0], at->size[1]);
+        at->places = walk(&at->layout, at->size[0], at->size[1]);
         form_sums(at);
     }
     for (int64_t m = 0; m < at->images; m++)
@@ -435,9 +439,7 @@ static void pull_phase(struct ml_pull_work *at, int64_t chunk)
     bool empty = at->axis[0].taps * at->axis[1].taps == 0 || p->from == 0;
     if (!empty) {
         band_init(p, &at->layout, at->axis);
-        if (p->winograd)
-            ml_conv_band_offsets(&at->layout, 1, at->at + p->part);
-        else
+        if (!p->winograd)
             ml_conv_band_offsets(&at->layout, ml_conv_at_most(p->part, p->from), at->at);
         for (int64_t c = 0; p->resident && c < p->from; c += p->part)
             for (int64_t j = 0; j < at->panels; j++)

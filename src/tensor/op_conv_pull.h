@@ -6,7 +6,8 @@
 #include "tensor/op_conv_band.h"
 
 struct ml_pull {
-    struct ml_run *context;
+    struct ml_run *context; /* NULL while memory is counted */
+    const struct ml_kernels *k;
     const struct ml_gemm_kernel *u;
     const struct ml_tensor *t, *source, *w, *bias;
     const struct ml_conv_attr *attr;
@@ -37,19 +38,13 @@ struct ml_pull_work {
     int64_t channel, panels;   /* of the result, within the group */
     int64_t phase[2];
     struct ml_conv_axis axis[2]; /* of this phase's places */
-    int64_t places; /* that the tile walks over in one image */
+    int64_t places;              /* that the tile walks over in one image */
     struct ml_conv_band layout;
     char *band, *panel, *spare;
     int32_t *at;
     float *sums;   /* [panel][image][places][nr]; Winograd: [panel][16][image][places][nr] */
     float *turned; /* Winograd: [16][source channel][image][places] */
 };
-
-/* Positions of the band that the tile walks over for one image: whole rows with their gaps. */
-static inline int64_t ml_pull_walk(const struct ml_conv_band *b, int64_t rows, int64_t columns)
-{
-    return (rows - 1) * b->pitch + columns;
-}
 
 /* The source's channels from c on, of image m of the task. */
 const char *ml_pull_source(const struct ml_pull_work *at, int64_t m, int64_t c);

@@ -11,8 +11,15 @@
 /* Whether a convolution (or a gradient) with these axes can be had in this form and gains. */
 bool ml_winograd_fits(const struct ml_conv_axis axis[2], int64_t from, int64_t to);
 
-/* The axis of its cells: 4 taps, a stride of 2. */
-struct ml_conv_axis ml_winograd_axis(struct ml_conv_axis axis);
+/* The layout of what the cells of a piece meet: even and odd rows apart, an even pitch. */
+void ml_winograd_band(const struct ml_pull *p, struct ml_conv_band *band,
+                      const struct ml_conv_axis axis[2]);
+
+/* Source channels at a time, of at most `most`. */
+int64_t ml_winograd_part(const struct ml_pull *p, int64_t most);
+
+/* Cells that are computed for size[] cells of one image: whole rows with their gaps. */
+int64_t ml_winograd_walk(const struct ml_conv_band *b, const int64_t size[2]);
 
 /* A panel of weights: [16][source channel][column]. */
 void ml_winograd_weights(const struct ml_pull_work *at, char *panel, int64_t channel,

@@ -187,12 +187,33 @@ static void check_slide(const struct ml_kernels *k, int64_t rows, int64_t n, int
     guarded_free(&gw);
 }
 
+static void check_pad(const struct ml_kernels *k, int64_t rows, int64_t n, int64_t left,
+                      int64_t right, struct ml_rng *rng)
+{
+    int64_t ld = n + 3, pitch = left + n + right, count = (rows - 1) * ld + n;
+    struct guarded gx, gy;
+    float *x = guarded_new(&gx, (size_t)count * 4, 4);
+    float *y = guarded_new(&gy, (size_t)(rows * pitch) * 4, 8);
+    fill_normal(rng, x, count, 1);
+    memset(y, 1, (size_t)(rows * pitch) * 4);
+    k->pad_rows(rows, y, pitch, x, ld, left, n);
+    for (int64_t i = 0; i < rows * pitch; i++) {
+        int64_t at = i % pitch - left;
+        assert_true(y[i] == (at < 0 || at >= n ? 0 : x[i / pitch * ld + at]));
+    }
+    guarded_free(&gx);
+    guarded_free(&gy);
+}
+
 static void check_all_slides(const struct ml_kernels *k, struct ml_rng *rng)
 {
     for (int64_t rows = 1; rows < 8; rows += 2)
         for (int64_t n = 1; n < 100; n += 1 + n / 12)
             for (int64_t taps = 1; taps < 26; taps += 4)
                 check_slide(k, rows, n, taps, n % 2, rng);
+    for (int64_t n = 1; n < 70; n++)
+        for (int64_t left = 0; left < 40; left += 1 + left / 2)
+            check_pad(k, 1 + n % 3, n, left, (n * 7 + left) % 20, rng);
 }
 
 static void slides(void **state)

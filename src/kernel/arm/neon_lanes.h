@@ -277,4 +277,15 @@ static inline vf v_fmaddsub(vf a, vf b, vf c)
     return vfmaq_f32(signed_c, a, b);
 }
 
+/* Every other of the 8 numbers of a and b, from the first (second) on. */
+static inline vf v_even(vf a, vf b)
+{
+    return vuzp1q_f32(a, b);
+}
+
+static inline vf v_odd(vf a, vf b)
+{
+    return vuzp2q_f32(a, b);
+}
+
 #endif

@@ -190,6 +190,14 @@ static void slide(int64_t rows, int64_t n, float *y, int64_t ldy, float bias, in
         }
 }
 
+static void pad_rows(int64_t rows, float *to, int64_t pitch, const float *x, int64_t ld,
+                     int64_t left, int64_t n)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < pitch; i++)
+            to[r * pitch + i] = i < left || i >= left + n ? 0 : x[r * ld + i - left];
+}
+
 static void slide_dw(int64_t rows, int64_t n, float *dw, int64_t taps, const int32_t *at,
                      const float *x, int64_t ldx, const float *dy, int64_t ldy)
 {
@@ -224,6 +232,7 @@ void ml_ref_gemm(struct ml_kernels *out)
     out->panels = panels;
     out->slide = slide;
     out->slide_dw = slide_dw;
+    out->pad_rows = pad_rows;
     out->gemm_f32 = (struct ml_gemm_kernel){
         MR,       NR,   1,        sizeof(float),      pack_a_f32,     pack_b_f32,
         tile_f32, burn, 16 << 10, ml_ref_pack_places, tile_places_f32};

@@ -24,7 +24,7 @@ static void winograd_source(int64_t n, float *to, int64_t plane, const float *x,
     for (int64_t i = 0; i < n; i++) {
         float d[16], form[16];
         for (int t = 0; t < 16; t++)
-            d[t] = x[at[t] + i];
+            d[t] = x[at[t / 4] + 2 * i + t % 4];
         both_sides(4, 4, &B[0][0], d, form);
         for (int q = 0; q < 16; q++)
             to[q * plane + i] = form[q];

@@ -284,4 +284,17 @@ static inline vf v_fmaddsub(vf a, vf b, vf c)
     return _mm256_fmaddsub_ps(a, b, c);
 }
 
+/* Every other of the 16 numbers of a and b, from the first (second) on. */
+static inline vf v_even(vf a, vf b)
+{
+    __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, 0xd8));
+}
+
+static inline vf v_odd(vf a, vf b)
+{
+    __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0xdd));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, 0xd8));
+}
+
 #endif

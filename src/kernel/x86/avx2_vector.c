@@ -19,6 +19,5 @@ void ml_avx2_vector(struct ml_kernels *out)
     lanes_winograd(out);
     out->gemv = gemv;
     out->panels = panels;
-    out->slide = slide;
-    out->slide_dw = slide_dw;
+    lanes_slide(out);
 }

@@ -255,6 +255,20 @@ static inline vf v_load_pairs(const float *p)
     return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(_mm256_loadu_ps(p)));
 }
 
+/* Every other of the 32 numbers of a and b, from the first (second) on. */
+static inline vf v_even(vf a, vf b)
+{
+    const __m512i even =
+        _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    return _mm512_permutex2var_ps(a, even, b);
+}
+
+static inline vf v_odd(vf a, vf b)
+{
+    const __m512i odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    return _mm512_permutex2var_ps(a, odd, b);
+}
+
 /* a*b - c in even lanes, a*b + c in odd lanes. */
 static inline vf v_fmaddsub(vf a, vf b, vf c)
 {
