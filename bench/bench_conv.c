@@ -1,10 +1,11 @@
 /* One convolution, forward and both gradients: the best seconds of each, and the scratch beside
  * what im2col would take. bench/conv_torch.py runs it in turns with PyTorch.
  *
- *     bench_conv SHAPE [--threads N] [--seconds X] [--bf16]
+ *     bench_conv SHAPE [--threads N] [--seconds X] [--bf16] [--forward]
  *
  * SHAPE is N,C,H,W,O,KH,KW,STRIDE,PADDING,DILATION,GROUPS,TRANSPOSED; H = 1 for one dimension,
- * where stride, padding and dilation are those of W. */
+ * where stride, padding and dilation are those of W. --forward: gradients are run three times only
+ * (for a profiler). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,13 +96,15 @@ int main(int argc, char **argv)
     struct ml_plan_stats forward, backward;
     int threads = 1, used = 0;
     double seconds = 0.5;
-    bool bf16 = false;
+    bool bf16 = false, forward_only = false;
     char *at = argc > 1 ? argv[1] : NULL;
     for (; at && used < SHAPE; used++, at = *at ? at + 1 : NULL)
         b.s[used] = (int)strtol(at, &at, 10);
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--bf16") == 0)
             bf16 = true;
+        else if (strcmp(argv[i], "--forward") == 0)
+            forward_only = true;
         else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
             threads = atoi(argv[++i]);
         else if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc)
@@ -112,7 +115,7 @@ int main(int argc, char **argv)
     if (used != SHAPE) {
         fprintf(stderr,
                 "usage: bench_conv N,C,H,W,O,KH,KW,STRIDE,PADDING,DILATION,GROUPS,TRANSPOSED "
-                "[--threads N] [--seconds X] [--bf16]\n");
+                "[--threads N] [--seconds X] [--bf16] [--forward]\n");
         return 2;
     }
     int status = ml_device_new(&device, threads, ML_ISA_COUNT - 1, &err);
@@ -120,7 +123,7 @@ int main(int argc, char **argv)
         status = build(&b, device, bf16, &err);
     if (status == 0) {
         double f = best_seconds(b.forward, seconds, &err),
-               g = best_seconds(b.backward, seconds, &err);
+               g = best_seconds(b.backward, forward_only ? 0 : seconds, &err);
         ml_plan_get_stats(b.forward, &forward);
         ml_plan_get_stats(b.backward, &backward);
         const struct ml_tensor *out = b.out;

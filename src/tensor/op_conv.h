@@ -75,6 +75,13 @@ static inline int64_t ml_conv_at_least(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* Numbers from one channel to the next: with many powers of two in it, the same place of all
+ * channels would meet in few sets of the cache. */
+static inline bool ml_conv_meets(int64_t apart, size_t element)
+{
+    return apart * (int64_t)element % 512 == 0;
+}
+
 static inline size_t ml_conv_align(size_t bytes)
 {
     return (bytes + 63) / 64 * 64;

@@ -85,10 +85,11 @@ void ml_conv_band_widen(struct ml_conv_band *b, int64_t pitch, int64_t channels)
     b->pitch = pitch;
     b->plane = b->rows * pitch * b->kr;
     b->block = b->plane * b->split[0] * b->split[1];
-    if (b->plain) { /* channels an odd number of cache lines apart do not meet in one set */
-        int64_t line = 64 / (int64_t)b->u->element;
+    int64_t line = 64 / (int64_t)b->u->element;
+    if (b->plain) /* an odd number of cache lines */
         b->block = (ml_conv_ceil_div(b->block, line) | 1) * line;
-    }
+    else if (ml_conv_meets(b->block, b->u->element))
+        b->block += line;
     b->image = b->block * ml_conv_ceil_div(channels, b->kr);
 }
 

@@ -138,7 +138,7 @@ static double overhead(const struct ml_pull *p)
     double taps = (double)p->taps, channels = (double)(p->wide * p->u->nr);
     double places = (double)(p->images * p->size[0] * p->size[1] * p->run);
     if (p->winograd)
-        return 6 / places + 8 / channels;
+        return 14 / places + 25 / channels;
     double copy = 6.4 / (taps * channels), sums = 4 / (taps * (double)p->part);
     return 16 / places + copy + sums;
 }
