@@ -191,9 +191,14 @@ struct ml_kernels {
      * apart. y[r][i] = (add ? y[r][i] : bias) + sum over taps of w[t] * x[r * ldx + at[t] + i]. */
     void (*slide)(int64_t rows, int64_t n, float *y, int64_t ldy, float bias, int64_t taps,
                   const int32_t *at, const float *x, int64_t ldx, const float *w, bool add);
-    /* Rows of n numbers, ld apart, to rows of `pitch`: `left` zeros before, zeros behind. */
+    /* Rows of n numbers, `step` apart (rows: ld), to rows of `pitch`: `left` zeros before, zeros
+     * behind. */
     void (*pad_rows)(int64_t rows, float *to, int64_t pitch, const float *x, int64_t ld,
-                     int64_t left, int64_t n);
+                     int64_t step, int64_t left, int64_t n);
+    /* Rows of channels to planes: to[c * plane + r] = sums[r * row + c] + bias[c]; bias may be
+     * NULL. */
+    void (*turn_rows)(int64_t rows, int64_t channels, float *to, int64_t plane, const float *sums,
+                      int64_t row, const float *bias);
     /* dw[t] += sum over places of x[r * ldx + at[t] + i] * dy[r * ldy + i]. */
     void (*slide_dw)(int64_t rows, int64_t n, float *dw, int64_t taps, const int32_t *at,
                      const float *x, int64_t ldx, const float *dy, int64_t ldy);

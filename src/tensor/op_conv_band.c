@@ -160,10 +160,10 @@ static void fill_rows(const struct ml_conv_band *b, char *to, const char *from, 
     const struct ml_conv_axis *x = &b->axis[1];
     int64_t ld = b->axis[0].stride * x->source;
     size_t row = (size_t)(b->pitch * b->kr) * b->u->element;
-    if (b->kr == 1 && b->u->element == 4 && dtype == ML_F32 && x->stride == 1) {
-        int64_t at = b->low[1] + first + real[0];
+    if (b->kr == 1 && b->u->element == 4 && dtype == ML_F32) {
+        int64_t at = b->low[1] + (first + real[0]) * x->stride + f;
         b->k->pad_rows(rows, (float *)(void *)to, b->pitch, (const float *)(const void *)from + at,
-                       ld, real[0], real[1] - real[0]);
+                       ld, x->stride, real[0], real[1] - real[0]);
         return;
     }
     for (int64_t r = 0; r < rows; r++)

@@ -352,24 +352,27 @@ static void store_apart(const struct ml_tensor *t, int64_t at, int64_t step, con
             ((ml_bf16 *)t->data)[at + i * step] = ml_f32_to_bf16(sum[i]);
 }
 
-/* n sums of one channel's plane to grid place (row, column) and right of it. */
-static void store_row(const struct ml_pull_work *at, int64_t plane, int64_t row, int64_t column,
-                      float *sum, int64_t n, float bias)
+/* Sums of n places, turned, to places from `start` on of planes [channel, + channels). */
+static void store_places(const struct ml_pull_work *at, int64_t start, const float *sums, int64_t n,
+                         int64_t channels, const float *bias)
 {
     const struct ml_pull *p = at->p;
-    const struct ml_kernels *k = p->context->k;
-    int64_t step = p->phases[1], x = column * step + at->phase[1];
-    int64_t y = row * p->phases[0] + at->phase[0], start = plane + y * p->result[1] + x;
-    if (y >= p->result[0] || x >= p->result[1]) /* the last phases have fewer places */
+    const struct ml_kernels *k = p->k;
+    int64_t nr = p->u->nr, plane = p->result[0] * p->result[1], step = p->phases[1];
+    int64_t strip = k->gemm_f32.nr;
+    float *turned = (float *)(void *)at->spare; /* [channel][strip] */
+    if (p->t->dtype == ML_F32 && step == 1) {
+        k->turn_rows(n, channels, (float *)p->t->data + start, plane, sums, nr, bias);
         return;
-    n = ml_conv_at_most(n, (p->result[1] - 1 - x) / step + 1);
-    if (step == 1) {
-        float *out = ml_store_begin(p->t, start, sum);
-        k->affine(n, out, sum, 1, bias);
-        ml_store_end(k, p->t, start, n, out);
-    } else {
-        k->affine(n, sum, sum, 1, bias);
-        store_apart(p->t, start, step, sum, n);
+    }
+    for (int64_t i = 0; i < n; i += strip, start += strip * step) {
+        int64_t m = ml_conv_at_most(strip, n - i);
+        k->turn_rows(m, channels, turned, strip, sums + i * nr, nr, bias);
+        for (int64_t c = 0; c < channels; c++)
+            if (step == 1)
+                k->f32_to_bf16(m, (ml_bf16 *)p->t->data + start + c * plane, turned + c * strip);
+            else
+                store_apart(p->t, start + c * plane, step, turned + c * strip, m);
     }
 }
 
@@ -377,20 +380,18 @@ void ml_pull_store(const struct ml_pull_work *at, const int64_t first[2], const 
                    int64_t pitch, const float *sums, int64_t image, int64_t channel)
 {
     const struct ml_pull *p = at->p;
-    const struct ml_gemm_kernel *u = p->u, *turn = &p->context->k->gemm_f32;
-    int64_t channels = ml_conv_at_most(u->nr, p->to - channel);
-    float *turned = (float *)(void *)at->spare; /* [channel][place] */
-    for (int64_t r = 0; r < size[0]; r++)
-        for (int64_t i = 0; i < size[1]; i += turn->nr) {
-            int64_t n = ml_conv_at_most(turn->nr, size[1] - i);
-            turn->pack_b(turned, sums + (r * pitch + i) * u->nr, ML_F32, u->nr, 1, n, channels);
-            for (int64_t c = 0; c < channels; c++) {
-                int64_t o = at->group * p->to + channel + c;
-                int64_t plane = (image * p->t->dim[1] + o) * p->result[0] * p->result[1];
-                store_row(at, plane, first[0] + r, first[1] + i, turned + c * turn->nr, n,
-                          p->bias ? ((const float *)p->bias->data)[o] : 0);
-            }
-        }
+    int64_t channels = ml_conv_at_most(p->u->nr, p->to - channel), o = at->group * p->to + channel;
+    int64_t plane = (image * p->t->dim[1] + o) * p->result[0] * p->result[1];
+    int64_t step = p->phases[1], x = first[1] * step + at->phase[1];
+    if (x >= p->result[1]) /* the last phases have fewer places */
+        return;
+    int64_t n = ml_conv_at_most(size[1], (p->result[1] - 1 - x) / step + 1);
+    for (int64_t r = 0; r < size[0]; r++) {
+        int64_t y = (first[0] + r) * p->phases[0] + at->phase[0];
+        if (y < p->result[0])
+            store_places(at, plane + y * p->result[1] + x, sums + r * pitch * p->u->nr, n, channels,
+                         p->bias ? (const float *)p->bias->data + o : NULL);
+    }
 }
 
 /* Whether piece `index` exists: pieces of equal size may cover the grid before the last. */

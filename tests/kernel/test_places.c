@@ -188,21 +188,45 @@ static void check_slide(const struct ml_kernels *k, int64_t rows, int64_t n, int
 }
 
 static void check_pad(const struct ml_kernels *k, int64_t rows, int64_t n, int64_t left,
-                      int64_t right, struct ml_rng *rng)
+                      int64_t right, int64_t step, struct ml_rng *rng)
 {
-    int64_t ld = n + 3, pitch = left + n + right, count = (rows - 1) * ld + n;
+    int64_t span = (n - 1) * step + 1, ld = span + 3, pitch = left + n + right,
+            count = (rows - 1) * ld + span;
     struct guarded gx, gy;
     float *x = guarded_new(&gx, (size_t)count * 4, 4);
     float *y = guarded_new(&gy, (size_t)(rows * pitch) * 4, 8);
     fill_normal(rng, x, count, 1);
     memset(y, 1, (size_t)(rows * pitch) * 4);
-    k->pad_rows(rows, y, pitch, x, ld, left, n);
+    k->pad_rows(rows, y, pitch, x, ld, step, left, n);
     for (int64_t i = 0; i < rows * pitch; i++) {
         int64_t at = i % pitch - left;
-        assert_true(y[i] == (at < 0 || at >= n ? 0 : x[i / pitch * ld + at]));
+        assert_true(y[i] == (at < 0 || at >= n ? 0 : x[i / pitch * ld + at * step]));
     }
     guarded_free(&gx);
     guarded_free(&gy);
+}
+
+static void check_turn(const struct ml_kernels *k, int64_t rows, int64_t channels, bool biased,
+                       struct ml_rng *rng)
+{
+    int64_t row = channels + 5, plane = rows + 3;
+    int64_t from = (rows - 1) * row + channels, made = (channels - 1) * plane + rows;
+    struct guarded gs, gy, gb;
+    float *sums = guarded_new(&gs, (size_t)from * 4, 4), *y = guarded_new(&gy, (size_t)made * 4, 8);
+    float *bias = guarded_new(&gb, (size_t)channels * 4, 0);
+    fill_normal(rng, sums, from, 1);
+    fill_normal(rng, bias, channels, 1);
+    for (int64_t i = 0; i < made; i++)
+        y[i] = 7;
+    k->turn_rows(rows, channels, y, plane, sums, row, biased ? bias : NULL);
+    for (int64_t i = 0; i < made; i++) {
+        int64_t r = i % plane, c = i / plane;
+        float want = r < rows ? sums[r * row + c] + (biased ? bias[c] : 0) : 7;
+        assert_true(y[i] == want);
+    }
+    guarded_free(&gs);
+    guarded_free(&gy);
+    guarded_free(&gb);
 }
 
 static void check_all_slides(const struct ml_kernels *k, struct ml_rng *rng)
@@ -211,9 +235,12 @@ static void check_all_slides(const struct ml_kernels *k, struct ml_rng *rng)
         for (int64_t n = 1; n < 100; n += 1 + n / 12)
             for (int64_t taps = 1; taps < 26; taps += 4)
                 check_slide(k, rows, n, taps, n % 2, rng);
+    for (int64_t n = 1; n < 40; n++)
+        for (int64_t c = 1; c < 40; c++)
+            check_turn(k, n, c, n % 2, rng);
     for (int64_t n = 1; n < 70; n++)
         for (int64_t left = 0; left < 40; left += 1 + left / 2)
-            check_pad(k, 1 + n % 3, n, left, (n * 7 + left) % 20, rng);
+            check_pad(k, 1 + n % 3, n, left, (n * 7 + left) % 20, 1 + (n + left) % 3, rng);
 }
 
 static void slides(void **state)

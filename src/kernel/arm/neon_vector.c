@@ -7,17 +7,15 @@
 #include "kernel/lanes/lanes_gemv.inc"
 #include "kernel/lanes/lanes_panels.inc"
 #include "kernel/lanes/lanes_rows.inc"
-#include "kernel/lanes/lanes_slide.inc"
+#include "kernel/lanes/lanes_planes.inc"
 #include "kernel/lanes/lanes_unary.inc"
-#include "kernel/lanes/lanes_winograd.inc"
 
 void ml_neon_vector(struct ml_kernels *out)
 {
     lanes_unary(out);
     lanes_elementwise(out);
     lanes_rows(out);
-    lanes_winograd(out);
+    lanes_planes(out);
     out->gemv = gemv;
     out->panels = panels;
-    lanes_slide(out);
 }

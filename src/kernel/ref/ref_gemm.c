@@ -191,11 +191,19 @@ static void slide(int64_t rows, int64_t n, float *y, int64_t ldy, float bias, in
 }
 
 static void pad_rows(int64_t rows, float *to, int64_t pitch, const float *x, int64_t ld,
-                     int64_t left, int64_t n)
+                     int64_t step, int64_t left, int64_t n)
 {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < pitch; i++)
-            to[r * pitch + i] = i < left || i >= left + n ? 0 : x[r * ld + i - left];
+            to[r * pitch + i] = i < left || i >= left + n ? 0 : x[r * ld + (i - left) * step];
+}
+
+static void turn_rows(int64_t rows, int64_t channels, float *to, int64_t plane, const float *sums,
+                      int64_t row, const float *bias)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < channels; c++)
+            to[c * plane + r] = sums[r * row + c] + (bias ? bias[c] : 0);
 }
 
 static void slide_dw(int64_t rows, int64_t n, float *dw, int64_t taps, const int32_t *at,
@@ -233,6 +241,7 @@ void ml_ref_gemm(struct ml_kernels *out)
     out->slide = slide;
     out->slide_dw = slide_dw;
     out->pad_rows = pad_rows;
+    out->turn_rows = turn_rows;
     out->gemm_f32 = (struct ml_gemm_kernel){
         MR,       NR,   1,        sizeof(float),      pack_a_f32,     pack_b_f32,
         tile_f32, burn, 16 << 10, ml_ref_pack_places, tile_places_f32};

@@ -31,25 +31,6 @@ static inline __attribute__((always_inline)) vf load8(const void *src, enum ml_d
     return n >= 8 ? v_load_f16(half) : v_load_f16_n(half, n);
 }
 
-static inline void transpose8(vf r[8])
-{
-    vf t[8], u[8];
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-        u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
-        r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
-    }
-}
-
 /* k-adjacent source: up to 8 rows into lanes [lane, lane + 8) of a panel of `width`. A panel
  * narrower than its lanes is stored in ascending order, each store overwriting the spill of the
  * one before; the last block is masked. */
@@ -62,7 +43,7 @@ static inline __attribute__((always_inline)) void pack_rows(float *panel, int wi
         vf r[8];
         for (int i = 0; i < 8; i++)
             r[i] = i < rows ? load8(src, type, i * si + p, k - p) : _mm256_setzero_ps();
-        transpose8(r);
+        v_transpose(r);
         float *to = panel + p * width + lane;
         bool spill = p + 8 < k || lanes == 8;
         for (int i = 0; i < 8 && p + i < k; i++)

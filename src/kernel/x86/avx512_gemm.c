@@ -141,32 +141,9 @@ static void tile(int64_t k, const void *panel_a, const void *panel_b, float *c, 
     }
 }
 
-/* n numbers, si apart: of 32 loaded ones every other, or gathered. */
-static void pack_apart(float *to, const float *src, int64_t si, int64_t n)
-{
-    const __m512i count = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    __m512i index = _mm512_mullo_epi32(count, _mm512_set1_epi32((int)si));
-    for (int64_t i = 0; i < n; i += 16, src += 16 * si) {
-        __mmask16 mask = ml_mask16(n - i);
-        __m512 x;
-        if (si == 2) {
-            int64_t left = 2 * (n - i) - 1;
-            x = _mm512_permutex2var_ps(_mm512_maskz_loadu_ps(ml_mask16(left), src), index,
-                                       _mm512_maskz_loadu_ps(ml_mask16(left - 16), src + 16));
-        } else {
-            x = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, index, src, 4);
-        }
-        _mm512_mask_storeu_ps(to + i, mask, x);
-    }
-}
-
 static void pack_places(void *to, const void *src, enum ml_dtype type, int64_t si, int64_t sp,
                         int64_t n, int64_t k)
 {
-    if (type == ML_F32 && si > 1 && si < GATHER_MOST) {
-        pack_apart(to, src, si, n);
-        return;
-    }
     if (si != 1) {
         ml_ref_pack_places(to, src, type, si, sp, n, k);
         return;

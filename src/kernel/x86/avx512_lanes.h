@@ -5,7 +5,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
-#include "kernel/dtype.h"
+#include "kernel/x86/avx512_transpose.h"
 
 #define LANES         16
 #define REGISTERS     32
@@ -267,6 +267,18 @@ static inline vf v_odd(vf a, vf b)
 {
     const __m512i odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
     return _mm512_permutex2var_ps(a, odd, b);
+}
+
+static inline __attribute__((always_inline)) void v_transpose(vf r[LANES])
+{
+    __m512i bits[LANES];
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        bits[i] = _mm512_castps_si512(r[i]);
+    ml_transpose16(bits);
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        r[i] = _mm512_castsi512_ps(bits[i]);
 }
 
 /* a*b - c in even lanes, a*b + c in odd lanes. */
