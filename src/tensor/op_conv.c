@@ -222,6 +222,23 @@ static size_t pull_scratch(const struct ml_kernels *k, const struct ml_tensor *t
                                                                                           threads);
 }
 
+static bool spreads(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
+{
+    struct ml_conv_sizes z;
+    ml_conv_sizes(&z, t);
+    return !ml_conv_is_depthwise(&z) && ml_conv_spread_gains(k, t, threads);
+}
+
+static void dx_forward(struct ml_run *run, struct ml_tensor *t)
+{
+    (spreads(run->k, t, run->threads) ? ml_conv_spread_forward : pull_forward)(run, t);
+}
+
+static size_t dx_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
+{
+    return (spreads(k, t, threads) ? ml_conv_spread_scratch : pull_scratch)(k, t, threads);
+}
+
 static void dw_forward(struct ml_run *run, struct ml_tensor *t)
 {
     struct ml_conv_sizes z;
@@ -305,10 +322,10 @@ const struct ml_op ml_op_conv2d_dx = {
     .min_src = 2,
     .max_src = 3,
     .shape = conv2d_dx_shape,
-    .forward = pull_forward,
+    .forward = dx_forward,
     .backward = conv2d_dx_backward,
     .flops = conv_flops,
-    .scratch = pull_scratch,
+    .scratch = dx_scratch,
 };
 
 const struct ml_op ml_op_conv2d_dw = {

@@ -53,6 +53,11 @@ size_t ml_conv_pull_scratch(const struct ml_kernels *k, const struct ml_tensor *
 void ml_conv_dw_forward(struct ml_run *run, struct ml_tensor *t);
 size_t ml_conv_dw_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads);
 
+/* conv2d_dx with a large stride (op_conv_spread.c), where that gains. */
+bool ml_conv_spread_gains(const struct ml_kernels *k, const struct ml_tensor *t, int threads);
+void ml_conv_spread_forward(struct ml_run *run, struct ml_tensor *t);
+size_t ml_conv_spread_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads);
+
 /* Depthwise (op_conv_depth.c). */
 void ml_conv_depth_pull(struct ml_run *run, struct ml_tensor *t);
 size_t ml_conv_depth_pull_scratch(const struct ml_kernels *k, const struct ml_tensor *t,

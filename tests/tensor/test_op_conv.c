@@ -300,6 +300,10 @@ static void large(void **state)
         {2, 32, 30, 30, 32, 3, 3, {.padding = {1, 1}, .groups = 32}},
         {1, 4, 2, 3000, 8, 1, 5, {.padding = {0, 2}, .groups = 4}},
         {1, 24, 1, 2500, 16, 1, 9, {.stride = {1, 3}, .padding = {0, 4}}},
+        /* large strides: the other direction spreads its sums */
+        {1, 24, 1, 80, 70, 1, 16, {.stride = {1, 8}, .padding = {0, 4}}},
+        {2, 30, 1, 61, 140, 1, 8, {.stride = {1, 5}, .padding = {0, 7}, .groups = 2}},
+        {1, 12, 13, 17, 96, 4, 4, {.stride = {4, 3}, .padding = {1, 2}}},
         /* in Winograd's form: odd sizes, all paddings, groups, few places, many of all */
         {2, 18, 4, 7, 20, 3, 3, {.padding = {0, 2}}},
         {1, 40, 9, 6, 34, 3, 3, {.padding = {2, 0}, .groups = 2}},
