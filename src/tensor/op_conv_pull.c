@@ -28,6 +28,7 @@
 #define CELLS_MIN  16
 #define SUM_BYTES  (256 << 10) /* of a task's sums */
 #define FORM_BYTES (1 << 20)   /* in Winograd's form: each is used for many cycles */
+#define STRIP      32          /* places that are turned at a time */
 #define SHARE      11          /* scratch is at most this part of what im2col would take */
 #define TASK_MACS  (1 << 18)   /* multiplications that are worth a task */
 
@@ -221,10 +222,10 @@ static void pull_init(struct ml_pull *p, const struct ml_kernels *k, const struc
     int64_t forms = p->winograd ? ML_WINOGRAD_FORM : p->taps;
     size_t weights = (size_t)(blocks * u->kr * u->nr);
     p->panel_bytes = ml_conv_align((size_t)forms * weights * u->element);
-    p->spare_bytes = u->kr == 1 ? 0 : ml_conv_align((size_t)p->taps * weights * sizeof(float));
-    if (p->winograd)
-        p->spare_bytes = (size_t)(ML_WINOGRAD_BAND * p->taps * u->nr) * sizeof(float);
-    size_t turned = (size_t)(u->nr * k->gemm_f32.nr) * sizeof(float); /* of store() */
+    /* weights that are turned in f32 first: so many channels */
+    int64_t turned_first = p->winograd ? ML_WINOGRAD_BAND : p->taps > 1 && u->kr > 1 ? u->kr : 0;
+    p->spare_bytes = ml_conv_align((size_t)(turned_first * p->taps * u->nr) * sizeof(float));
+    size_t turned = (size_t)(u->nr * STRIP) * sizeof(float); /* of store_places() */
     p->spare_bytes = p->spare_bytes > turned ? p->spare_bytes : turned;
     p->offset_bytes = ml_conv_align((size_t)(blocks * p->taps + forms) * sizeof(int32_t));
     cut(p, threads);
@@ -268,15 +269,19 @@ void ml_pull_turn_weights(const struct ml_pull_work *at, const struct ml_gemm_ke
 static void pack_weights(const struct ml_pull_work *at, char *panel, int64_t channel,
                          int64_t columns, int64_t c, int64_t channels)
 {
-    const struct ml_gemm_kernel *u = at->p->u, *f32 = &at->p->context->k->gemm_f32;
+    const struct ml_gemm_kernel *u = at->p->u, *f32 = &at->p->k->gemm_f32;
     int64_t taps = at->axis[0].taps * at->axis[1].taps;
-    size_t row = (size_t)f32->nr * sizeof(float);
-    ml_pull_turn_weights(at, f32, u->kr == 1 ? panel : at->spare, channel, columns, c, channels);
-    char *to = panel;
-    for (int64_t k = 0; u->kr > 1 && k < channels; k += u->kr)
-        for (int64_t tap = 0; tap < taps; tap++, to += (size_t)(u->kr * u->nr) * u->element)
-            u->pack_b(to, at->spare + (size_t)(k * taps + tap) * row, ML_F32, 1, taps * f32->nr,
-                      u->nr, ml_conv_at_most(u->kr, channels - k));
+    if (u->kr == 1 || at->p->z.kernel[0] * at->p->z.kernel[1] == 1) {
+        ml_pull_turn_weights(at, u, panel, channel, columns, c, channels);
+        return;
+    }
+    for (int64_t k = 0; k < channels; k += u->kr) {
+        int64_t n = ml_conv_at_most(u->kr, channels - k);
+        ml_pull_turn_weights(at, f32, at->spare, channel, columns, c + k, n);
+        for (int64_t tap = 0; tap < taps; tap++, panel += (size_t)(u->kr * u->nr) * u->element)
+            u->pack_b(panel, at->spare + (size_t)(tap * f32->nr) * sizeof(float), ML_F32, 1,
+                      taps * f32->nr, u->nr, n);
+    }
 }
 
 /* ---- the product ---- */
@@ -341,15 +346,17 @@ static void form_sums(const struct ml_pull_work *at)
 /* ---- the result ---- */
 
 /* n adjacent sums to places `step` apart. */
-static void store_apart(const struct ml_tensor *t, int64_t at, int64_t step, const float *sum,
-                        int64_t n)
+static void store_apart(const struct ml_kernels *k, const struct ml_tensor *t, int64_t at,
+                        int64_t step, float *sum, int64_t n)
 {
+    ml_bf16 half[STRIP];
     if (t->dtype == ML_F32)
         for (int64_t i = 0; i < n; i++)
             ((float *)t->data)[at + i * step] = sum[i];
     else
-        for (int64_t i = 0; i < n; i++)
-            ((ml_bf16 *)t->data)[at + i * step] = ml_f32_to_bf16(sum[i]);
+        k->f32_to_bf16(n, half, sum);
+    for (int64_t i = 0; i < n && t->dtype != ML_F32; i++)
+        ((ml_bf16 *)t->data)[at + i * step] = half[i];
 }
 
 /* Sums of n places, turned, to places from `start` on of planes [channel, + channels). */
@@ -359,20 +366,19 @@ static void store_places(const struct ml_pull_work *at, int64_t start, const flo
     const struct ml_pull *p = at->p;
     const struct ml_kernels *k = p->k;
     int64_t nr = p->u->nr, plane = p->result[0] * p->result[1], step = p->phases[1];
-    int64_t strip = k->gemm_f32.nr;
-    float *turned = (float *)(void *)at->spare; /* [channel][strip] */
+    float *turned = (float *)(void *)at->spare; /* [channel][STRIP] */
     if (p->t->dtype == ML_F32 && step == 1) {
         k->turn_rows(n, channels, (float *)p->t->data + start, plane, sums, nr, bias);
         return;
     }
-    for (int64_t i = 0; i < n; i += strip, start += strip * step) {
-        int64_t m = ml_conv_at_most(strip, n - i);
-        k->turn_rows(m, channels, turned, strip, sums + i * nr, nr, bias);
+    for (int64_t i = 0; i < n; i += STRIP, start += STRIP * step) {
+        int64_t m = ml_conv_at_most(STRIP, n - i);
+        k->turn_rows(m, channels, turned, STRIP, sums + i * nr, nr, bias);
         for (int64_t c = 0; c < channels; c++)
             if (step == 1)
-                k->f32_to_bf16(m, (ml_bf16 *)p->t->data + start + c * plane, turned + c * strip);
+                k->f32_to_bf16(m, (ml_bf16 *)p->t->data + start + c * plane, turned + c * STRIP);
             else
-                store_apart(p->t, start + c * plane, step, turned + c * strip, m);
+                store_apart(k, p->t, start + c * plane, step, turned + c * STRIP, m);
     }
 }
 
