@@ -349,6 +349,7 @@ static void strip_run(const struct job *j, struct part *part, int64_t i0, int64_
     }
     if (j->k0 > 0) {
         out.base = j->partial;
+        out.base_dtype = ML_F32;
         out.base_row = g->n;
     }
     ml_gemm_finish(j->kernels, &out, strip, nr, row, min64(i1 * mr, g->m) - row, col,
@@ -414,7 +415,8 @@ static void multiply_task(void *arg, int64_t task, int worker)
         part.b_panel = p->share_b ? p->shared_panel : p->own_panel;
         multiply_part(j, &part, first, last, strip);
     }
-    if (p->direct && j->k0 + j->depth == j->g->k && (j->out.bias || j->out.act != ML_ACT_NONE))
+    bool more = j->out.bias || j->out.act != ML_ACT_NONE || j->g->base.data;
+    if (p->direct && j->k0 + j->depth == j->g->k && more)
         finish_direct(j, first, last);
 }
 

@@ -1,7 +1,8 @@
 /* Matrix product on raw pointers, any strides, f32 or bf16 arithmetic, f32 accumulation.
  *
  *   C[m,n] = act(alpha * A[m,k] B[k,n] + bias[n])
- *   C[m,n] = act(C + alpha * A[m,k] B[k,n] + bias[n])   with accumulate
+ *   C[m,n] = act(base[m,n] + alpha * A[m,k] B[k,n] + bias[n])   with a base, or C itself:
+ * accumulate
  *
  * Blocking, packing and threads are here; the register tile comes from the kernel table. The order
  * of additions depends on the shape alone, so results are equal for any number of threads. */
@@ -39,9 +40,11 @@ struct ml_gemm {
     int64_t c_row;         /* row stride in elements; columns are adjacent */
     float alpha;           /* 0 is taken as 1 */
     bool accumulate;       /* f32 C only */
-    bool bf16;             /* arithmetic: round inputs to bf16 where the processor is faster so */
-    bool panels;           /* B is packed by ml_gemm_panels_pack: its strides do not count */
-    const float *bias;     /* [n] or NULL */
+    struct ml_matrix
+        base;          /* F32 or BF16 with adjacent columns, or no data; C itself only in BF16 */
+    bool bf16;         /* arithmetic: round inputs to bf16 where the processor is faster so */
+    bool panels;       /* B is packed by ml_gemm_panels_pack: its strides do not count */
+    const float *bias; /* [n] or NULL */
     enum ml_act act;
 };
 
@@ -53,6 +56,15 @@ size_t ml_gemm_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int 
  * scratch for one thread). */
 void ml_gemm_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_pool *pool,
                  void *scratch);
+
+/* Products of the same A (first) with packed weights (`panels`) as one: threads meet once. gated:
+ * there are two, and the first C becomes silu(first) * second; the second has none. Scratch as
+ * above. */
+size_t ml_gemm_together_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int count,
+                                bool gated, int threads);
+void ml_gemm_together(const struct ml_kernels *k, const struct ml_gemm *g, int count, bool gated,
+                      struct ml_pool *pool, void *scratch);
+#define ML_GEMM_TOGETHER 4 /* at most */
 
 /* Weights that stay: n rows of `depth` numbers (B = w', so n columns) become panels of gemm_f32.nr
  * columns, [depth][nr] one after the other, in the memory they have; rows behind the last full

@@ -10,15 +10,24 @@
 #define MIN_TASKS   8
 #define ROWS        64 /* of A at a time */
 
-struct panels {
-    const struct ml_kernels *kernels;
+/* One of the products. */
+struct part {
     const struct ml_gemm *g;
     struct ml_gemm_out out;
-    int64_t width, full; /* columns of a panel, full panels */
-    int64_t piece;       /* panels a task */
-    const float *a;      /* as f32, rows a_row apart */
+    int64_t full;         /* full panels */
+    int64_t piece, tasks; /* panels a task, tasks */
+};
+
+struct panels {
+    const struct ml_kernels *kernels;
+    struct part part[ML_GEMM_TOGETHER];
+    int count;
+    bool gated;
+    int64_t width;  /* columns of a panel */
+    const float *a; /* as f32, rows a_row apart */
     int64_t a_row;
-    float *sums; /* per thread: [ROWS, piece * width] */
+    float *sums; /* per thread: [ROWS, piece * width], twice if gated */
+    size_t sum_floats;
 };
 
 static int64_t at_most(int64_t a, int64_t b)
@@ -50,40 +59,76 @@ static size_t sum_floats(const struct ml_kernels *k, const struct ml_gemm *g)
     return (size_t)(at_most(g->m, ROWS) * piece_of(k, g) * k->gemm_f32.nr);
 }
 
+static size_t most_sums(const struct ml_kernels *k, const struct ml_gemm *g, int count, bool gated)
+{
+    size_t most = 0;
+    for (int i = 0; i < count; i++)
+        most = sum_floats(k, g + i) > most ? sum_floats(k, g + i) : most;
+    return gated ? 2 * most : most;
+}
+
+size_t ml_gemm_together_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int count,
+                                bool gated, int threads)
+{
+    return copy_bytes(g) + most_sums(k, g, count, gated) * sizeof(float) * (size_t)threads;
+}
+
 size_t ml_gemm_panels_scratch(const struct ml_kernels *k, const struct ml_gemm *g, int threads)
 {
-    return copy_bytes(g) + sum_floats(k, g) * sizeof(float) * (size_t)threads;
+    return ml_gemm_together_scratch(k, g, 1, false, threads);
+}
+
+/* Sums of `rows` rows of A from row i on: n columns from panel `first` on. */
+static void form_sums(const struct panels *s, const struct part *part, int64_t first, int64_t n,
+                      int64_t i, int64_t rows, float *sums)
+{
+    const struct ml_gemm *g = part->g;
+    int64_t count = at_most(part->piece, part->full - first);
+    int64_t size = (int64_t)ml_dtype_size(g->b.dtype);
+    int64_t rest = n - (count > 0 ? count * s->width : 0); /* columns behind the last full panel */
+    const char *w = (const char *)g->b.data + first * s->width * g->k * size;
+    const float *a = s->a + i * s->a_row;
+    if (count > 0)
+        s->kernels->panels(rows, count, g->k, sums, n, w, g->b.dtype, a, s->a_row);
+    if (rest > 0)
+        s->kernels->gemv(rows, rest, g->k, sums + n - rest, n, w + (n - rest) * g->k * size,
+                         g->b.dtype, g->k, a, s->a_row);
 }
 
 static void panels_task(void *arg, int64_t task, int worker)
 {
     const struct panels *s = arg;
-    const struct ml_gemm *g = s->g;
-    const struct ml_kernels *k = s->kernels;
-    float *sums = s->sums + (size_t)worker * sum_floats(k, g);
-    int64_t first = task * s->piece, count = at_most(s->piece, s->full - first);
-    int64_t column = first * s->width, n = at_most(s->piece * s->width, g->n - column);
-    int64_t size = (int64_t)ml_dtype_size(g->b.dtype);
-    const char *w = (const char *)g->b.data + column * g->k * size;
-    int64_t rest = n - (count > 0 ? count * s->width : 0); /* columns behind the last full panel */
-    for (int64_t i = 0; i < g->m; i += ROWS) {
-        int64_t rows = at_most(ROWS, g->m - i);
-        const float *a = s->a + i * s->a_row;
-        if (count > 0)
-            k->panels(rows, count, g->k, sums, n, w, g->b.dtype, a, s->a_row);
-        if (rest > 0)
-            k->gemv(rows, rest, g->k, sums + n - rest, n, w + (n - rest) * g->k * size, g->b.dtype,
-                    g->k, a, s->a_row);
-        ml_gemm_finish(k, &s->out, sums, n, i, rows, column, n);
+    const struct part *part = s->part;
+    float *sums = s->sums + (size_t)worker * s->sum_floats, *other = sums + s->sum_floats / 2;
+    for (; task >= part->tasks; part++)
+        task -= part->tasks;
+    int64_t first = task * part->piece, column = first * s->width;
+    int64_t n = at_most(part->piece * s->width, part->g->n - column);
+    for (int64_t i = 0; i < part->g->m; i += ROWS) {
+        int64_t rows = at_most(ROWS, part->g->m - i);
+        form_sums(s, part, first, n, i, rows, sums);
+        if (s->gated) {
+            form_sums(s, part + 1, first, n, i, rows, other);
+            s->kernels->swiglu(rows * n, sums, sums, other);
+        }
+        ml_gemm_finish(s->kernels, &part->out, sums, n, i, rows, column, n);
     }
 }
 
-void ml_gemm_panels_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_pool *pool,
-                        void *scratch)
+void ml_gemm_together(const struct ml_kernels *k, const struct ml_gemm *g, int count, bool gated,
+                      struct ml_pool *pool, void *scratch)
 {
-    struct panels s = {.kernels = k, .g = g, .width = k->gemm_f32.nr, .piece = piece_of(k, g)};
-    ml_gemm_out_init(&s.out, g);
-    s.full = g->n / s.width;
+    struct panels s = {.kernels = k, .count = count, .gated = gated, .width = k->gemm_f32.nr};
+    int64_t tasks = 0;
+    for (int i = 0; i < count; i++) {
+        int64_t piece = piece_of(k, g + i), columns = piece * s.width;
+        struct part *part = &s.part[i];
+        *part = (struct part){.g = g + i, .full = g[i].n / s.width, .piece = piece};
+        part->tasks = gated && i > 0 ? 0 : (g[i].n + columns - 1) / columns;
+        ml_gemm_out_init(&part->out, g + i);
+        tasks += part->tasks;
+    }
+    s.sum_floats = most_sums(k, g, count, gated);
     s.sums = (float *)(void *)((char *)scratch + copy_bytes(g));
     s.a = g->a.data;
     s.a_row = g->a.row;
@@ -92,8 +137,13 @@ void ml_gemm_panels_run(const struct ml_kernels *k, const struct ml_gemm *g, str
         s.a = scratch;
         s.a_row = g->k;
     }
-    int64_t columns = s.piece * s.width;
-    ml_pool_run(pool, (g->n + columns - 1) / columns, panels_task, &s);
+    ml_pool_run(pool, tasks, panels_task, &s);
+}
+
+void ml_gemm_panels_run(const struct ml_kernels *k, const struct ml_gemm *g, struct ml_pool *pool,
+                        void *scratch)
+{
+    ml_gemm_together(k, g, 1, false, pool, scratch);
 }
 
 size_t ml_gemm_panels_pack_scratch(const struct ml_kernels *k, int64_t depth)

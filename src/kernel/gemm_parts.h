@@ -9,7 +9,8 @@ struct ml_gemm_out {
     void *c;
     enum ml_dtype c_dtype;
     int64_t c_row;
-    const float *base; /* f32 matrix of C's shape that is added, or NULL; may be C itself */
+    const void *base; /* f32 or bf16 matrix of C's shape that is added, or NULL; may be C itself */
+    enum ml_dtype base_dtype;
     int64_t base_row;
     float alpha;
     const float *bias;
@@ -23,8 +24,8 @@ void ml_gemm_out_init(struct ml_gemm_out *out, const struct ml_gemm *g);
 void ml_gemm_finish(const struct ml_kernels *k, const struct ml_gemm_out *out, float *sums,
                     int64_t ld, int64_t row, int64_t rows, int64_t col, int64_t cols);
 
-/* Bias and activation alone, on sums that stand in C (f32) already: rows [row, end), cols columns
- * from col. */
+/* Base (another matrix than C), bias and activation alone, on sums that stand in C (f32) already:
+ * rows [row, end), cols columns from col. */
 void ml_gemm_finish_rows(const struct ml_kernels *k, const struct ml_gemm_out *out, int64_t row,
                          int64_t end, int64_t col, int64_t cols);
 

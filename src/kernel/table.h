@@ -182,6 +182,10 @@ struct ml_kernels {
     void (*gemv)(int64_t rows, int64_t n, int64_t k, float *y, int64_t ldy, const void *w,
                  enum ml_dtype w_type, int64_t ldw, const float *x, int64_t ldx);
 
+    /* y[i] = sum over p of x[p] W[p,i], i < n, p < k: rows of W, ldw apart, weighed. */
+    void (*mix)(int64_t n, int64_t k, float *y, const void *w, enum ml_dtype w_type, int64_t ldw,
+                const float *x);
+
     /* y[r][i] = sum over p of W[p,i] x[r,p] for `count` panels of gemm_f32.nr columns, each [k][nr]
      * of w_type, one after the other; r < rows. Each result is formed as if its row were alone. */
     void (*panels)(int64_t rows, int64_t count, int64_t k, float *y, int64_t ldy, const void *w,
@@ -204,10 +208,9 @@ struct ml_kernels {
                      const float *x, int64_t ldx, const float *dy, int64_t ldy);
 
     /* Winograd's F(2x2, 3x3) (arXiv:1509.09308), of numbers in f32.
-     * source: B' d B for n cells, to[q * plane + i] (q < 16) from the four rows x[at[r] + 2 * i + c]
-     * (r, c < 4); up to 32 numbers that follow are read.
-     * weights: G g G' for n columns, n a multiple of gemm_f32.nr: to[q * plane + i] from w[9][n];
-     * turned: the kernel by half a turn.
+     * source: B' d B for n cells, to[q * plane + i] (q < 16) from the four rows x[at[r] + 2 * i +
+     * c] (r, c < 4); up to 32 numbers that follow are read. weights: G g G' for n columns, n a
+     * multiple of gemm_f32.nr: to[q * plane + i] from w[9][n]; turned: the kernel by half a turn.
      * result: A' m A for cells side by side with n columns each, n likewise: m is sums[q * plane +
      * cell * n + i]; y[(2 * cell) * n + i], the place right of it, and both a `row` on. */
     void (*winograd_source)(int64_t n, float *to, int64_t plane, const float *x, const int32_t *at);

@@ -299,7 +299,7 @@ static struct direct_layout direct_layout(const struct attention *a, int threads
     l.chunks = (a->keys + DIRECT_KEYS - 1) / DIRECT_KEYS;
     l.part_floats = (size_t)(l.rows * (a->features + 2));
     l.query = ml_scratch_piece(w, (size_t)(l.rows * a->features) * f);
-    l.scores = ml_scratch_piece(w, (size_t)(l.rows * DIRECT_KEYS) * f);
+    l.scores = ml_scratch_piece(w, DIRECT_KEYS * f);
     l.values = ml_scratch_piece(w, (size_t)(a->kv_heads * a->features) * f);
     l.part = ml_scratch_piece(&l.total, (size_t)(a->batch * l.chunks) * l.part_floats * f);
     l.worker = ml_scratch_piece(&l.total, (size_t)threads * l.worker_bytes);
@@ -339,7 +339,6 @@ static int64_t direct_scores(const struct direct_job *job, int64_t b, int64_t r,
         k->exp_shift(n, s, s, a->scale, part[0]);
         part[1] = k->sum(n, s);
     }
-    k->fill(DIRECT_KEYS - n, s + n, 0.0f);
     return n;
 }
 
@@ -350,24 +349,16 @@ static void direct_task(void *arg, int64_t task, int worker)
     const struct direct_layout *l = &job->l;
     const struct ml_kernels *k = a->k;
     int64_t b = task / l->chunks, key0 = task % l->chunks * DIRECT_KEYS, d = a->features;
-    int64_t most = 0, width = a->kv_heads * d;
     float *scores = direct_floats(job, worker, l->scores);
     float *parts = (float *)(void *)(job->scratch + l->part) + (size_t)task * l->part_floats;
     const float *query =
         ml_load(k, a->q, b * l->rows * d, l->rows * d, direct_floats(job, worker, l->query));
     for (int64_t r = 0; r < l->rows; r++) {
-        int64_t n = direct_scores(job, b, r, key0, query + r * d, scores + r * DIRECT_KEYS,
-                                  parts + r * (d + 2));
-        most = n > most ? n : most;
-    }
-    for (int64_t j = 0; j < most; j++) {
-        const float *values = ml_load(k, a->value, (b * a->keys + key0 + j) * width, width,
-                                      direct_floats(job, worker, l->values));
-        for (int64_t r = 0; r < l->rows; r++) {
-            float p = scores[r * DIRECT_KEYS + j];
-            if (p != 0.0f)
-                k->axpy(d, parts + r * (d + 2) + 2, p, values + r % a->q_heads / a->group * d);
-        }
+        float *part = parts + r * (d + 2);
+        int64_t n = direct_scores(job, b, r, key0, query + r * d, scores, part);
+        struct ml_matrix values = attention_head(a->value, b, r % a->q_heads / a->group, key0);
+        if (n > 0)
+            k->mix(d, n, part + 2, values.data, values.dtype, values.row, scores);
     }
 }
 

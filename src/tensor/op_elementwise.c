@@ -2,6 +2,7 @@
  * All are bound by memory: 4 to 12 bytes an element against one or a few flops. */
 #include "base/fail.h"
 #include "base/rng.h"
+#include "tensor/fuse.h"
 #include "tensor/op.h"
 #include "tensor/op_attr.h"
 #include "tensor/ops.h"
@@ -241,8 +242,23 @@ static void binary_range(void *arg, int64_t begin, int64_t end, int worker)
     }
 }
 
+/* The product that is added as it is made, or NULL. */
+static const struct ml_tensor *product_in(const struct ml_tensor *t)
+{
+    return t->src[1]->flags & ML_INSIDE ? t->src[1] : NULL;
+}
+
+static size_t scratch_binary(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
+{
+    return product_in(t) ? ml_linear_onto_scratch(k, product_in(t), threads) : 0;
+}
+
 static void forward_binary(struct ml_run *run, struct ml_tensor *t)
 {
+    if (product_in(t)) {
+        ml_linear_onto(run, product_in(t), t->src[0], t);
+        return;
+    }
     struct binary_job job = {.run = run, .t = t};
     make_nest(t, &job.nest);
     ml_parallel(run, ml_count(t), GRAIN, binary_range, &job);
@@ -286,6 +302,7 @@ const struct ml_op ml_op_binary = {
     .shape = shape_binary,
     .forward = forward_binary,
     .backward = backward_binary,
+    .scratch = scratch_binary,
     .in_place = 3,
 };
 
@@ -374,8 +391,22 @@ static void chunk_swiglu(const struct job *job, int64_t at, int64_t n, float *y,
     job->run->k->swiglu(n, y, in[0], in[1]);
 }
 
+static bool has_products(const struct ml_tensor *t)
+{
+    return t->src[0]->flags & ML_INSIDE;
+}
+
+static size_t scratch_swiglu(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
+{
+    return has_products(t) ? ml_linears_scratch(k, t->src, 2, true, threads) : 0;
+}
+
 static void forward_swiglu(struct ml_run *run, struct ml_tensor *t)
 {
+    if (has_products(t)) {
+        ml_linears_run(run, t->src, 2, t);
+        return;
+    }
     each_chunk(run, t, chunk_swiglu);
 }
 
@@ -403,6 +434,7 @@ const struct ml_op ml_op_swiglu = {
     .forward = forward_swiglu,
     .backward = backward_swiglu,
     .flops = flops_swiglu,
+    .scratch = scratch_swiglu,
     .in_place = 3,
 };
 

@@ -1,5 +1,5 @@
 /* Products. Everything is a GEMM on two-dimensional slices; transposes are strides. */
-#include "tensor/op.h"
+#include "tensor/fuse.h"
 #include "tensor/ops.h"
 
 /* Rows and columns of the last two dimensions as the product sees them. */
@@ -209,7 +209,7 @@ static int shape_linear(struct ml_graph *g, struct ml_tensor *t)
     return 0;
 }
 
-static struct ml_gemm describe_linear(const struct ml_tensor *t)
+struct ml_gemm ml_linear_gemm(const struct ml_tensor *t)
 {
     const struct ml_tensor *x = t->src[0], *w = t->src[1], *bias = t->src[2];
     return (struct ml_gemm){
@@ -228,15 +228,60 @@ static struct ml_gemm describe_linear(const struct ml_tensor *t)
     };
 }
 
+/* t and the ops that are computed with it; how many. */
+static int members_of(const struct ml_tensor *t, struct ml_tensor **members)
+{
+    int count = 0;
+    for (struct ml_tensor *m = (struct ml_tensor *)t; m; m = m->with)
+        members[count++] = m;
+    return count;
+}
+
+static bool is_together(const struct ml_tensor *t)
+{
+    return t->with || t->src[0]->flags & ML_INSIDE;
+}
+
 static size_t scratch_linear(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
 {
-    struct ml_gemm gemm = describe_linear(t);
+    struct ml_tensor *members[ML_GEMM_TOGETHER];
+    if (t->flags & ML_DEFERRED)
+        return 0;
+    if (is_together(t))
+        return ml_linears_scratch(k, members, members_of(t, members), false, threads);
+    struct ml_gemm gemm = ml_linear_gemm(t);
     return ml_gemm_scratch(k, &gemm, threads);
 }
 
 static void forward_linear(struct ml_run *run, struct ml_tensor *t)
 {
-    struct ml_gemm gemm = describe_linear(t);
+    struct ml_tensor *members[ML_GEMM_TOGETHER];
+    if (t->flags & ML_DEFERRED)
+        return;
+    if (is_together(t)) {
+        int count = members_of(t, members);
+        ml_linears_run(run, members, count, NULL);
+        return;
+    }
+    struct ml_gemm gemm = ml_linear_gemm(t);
+    ml_gemm_run(run->k, &gemm, run->pool, run->scratch);
+}
+
+size_t ml_linear_onto_scratch(const struct ml_kernels *k, const struct ml_tensor *linear,
+                              int threads)
+{
+    struct ml_gemm gemm = ml_linear_gemm(linear);
+    return ml_gemm_scratch(k, &gemm, threads);
+}
+
+void ml_linear_onto(struct ml_run *run, const struct ml_tensor *linear,
+                    const struct ml_tensor *base, struct ml_tensor *out)
+{
+    struct ml_gemm gemm = ml_linear_gemm(linear);
+    gemm.c = out->data;
+    gemm.accumulate = base->data == out->data && out->dtype == ML_F32;
+    if (!gemm.accumulate)
+        gemm.base = (struct ml_matrix){base->data, base->dtype, gemm.n, 1};
     ml_gemm_run(run->k, &gemm, run->pool, run->scratch);
 }
 

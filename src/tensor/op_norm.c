@@ -1,5 +1,6 @@
 /* Normalisations and softmax. Rows are independent; gradients of the weights are summed over rows
  * in fixed chunks, whose partial sums are added in order, so that threads do not change a bit. */
+#include "tensor/fuse.h"
 #include "tensor/op.h"
 #include "tensor/op_attr.h"
 #include "tensor/op_packed.h"
@@ -212,6 +213,13 @@ static void rmsnorm_range(void *arg, int64_t begin, int64_t end, int worker)
         t->aux[r] = k->rmsnorm(d, y, x, numbers(t->src[1]), eps);
         ml_store_end(k, t, r * d, d, y);
     }
+}
+
+void ml_rmsnorm_row(const struct ml_kernels *k, struct ml_tensor *norm, int64_t row, float *y,
+                    const float *x)
+{
+    float eps = ml_attr(norm, struct norm_attr)->eps;
+    norm->aux[row] = k->rmsnorm(ml_width(norm), y, x, numbers(norm->src[1]), eps);
 }
 
 static void forward_rmsnorm(struct ml_run *run, struct ml_tensor *t)

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "base/fail.h"
+#include "tensor/fuse.h"
 #include "tensor/op.h"
 #include "tensor/op_attr.h"
 #include "tensor/op_packed.h"
@@ -305,6 +306,7 @@ static struct rope_layout rope_layout(const struct ml_tensor *t, int threads)
 struct rope_job {
     const struct ml_run *run;
     struct ml_tensor *t;
+    struct ml_tensor *norm; /* that is made in the same pass, or NULL */
     struct rope_layout layout;
     const double *frequency; /* turns per position, by pair */
     float *table;            /* [T, 2 * pairs] */
@@ -346,6 +348,17 @@ static void rope_row(const struct rope_job *job, float *y, const float *x, const
     }
 }
 
+/* Row r of the norm [H,D] that is inside. */
+static const float *norm_row(const struct rope_job *job, int64_t r, float *row)
+{
+    const struct ml_kernels *k = job->run->k;
+    int64_t heads = job->t->dim[2], d = job->t->dim[3];
+    const float *x = ml_load(k, job->norm->src[0], r * heads * d, heads * d, row);
+    for (int64_t h = 0; h < heads; h++)
+        ml_rmsnorm_row(k, job->norm, r * heads + h, row + h * d, x + h * d);
+    return row;
+}
+
 static void rope_range(void *arg, int64_t begin, int64_t end, int worker)
 {
     const struct rope_job *job = arg;
@@ -363,7 +376,7 @@ static void rope_range(void *arg, int64_t begin, int64_t end, int worker)
             cosine = job->table + at[0] * 2 * l->pairs;
         else
             rope_angles(job, at, axes, own);
-        const float *x = ml_load(k, t->src[0], r * n, n, row);
+        const float *x = job->norm ? norm_row(job, r, row) : ml_load(k, t->src[0], r * n, n, row);
         float *y = ml_store_begin(t, r * n, row);
         rope_row(job, y, x, cosine);
         ml_store_end(k, t, r * n, n, y);
@@ -386,7 +399,8 @@ static void forward_rope(struct ml_run *run, struct ml_tensor *t)
     for (int64_t i = 0; i < l.pairs; i++)
         frequency[i] = pow((double)rope->theta, -(double)(i % per_axis) / (double)per_axis) /
                        6.28318530717958647692;
-    struct rope_job job = {run, t, l, frequency, (float *)(void *)(scratch + l.table)};
+    struct ml_tensor *norm = t->src[0]->flags & ML_INSIDE ? t->src[0] : NULL;
+    struct rope_job job = {run, t, norm, l, frequency, (float *)(void *)(scratch + l.table)};
     int64_t n = t->dim[2] * t->dim[3], grain = n > 0 && n < ROW_GRAIN ? ROW_GRAIN / n : 1;
     ml_parallel(run, l.table_rows, 64, rope_table_range, &job);
     ml_parallel(run, t->dim[0] * t->dim[1], grain, rope_range, &job);

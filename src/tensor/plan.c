@@ -88,22 +88,43 @@ static void choose_steps(struct ml_plan *plan, struct ml_tensor *const *outputs,
         plan->pinned[owner(outputs[i])->id] = true;
 }
 
+/* Step `step` reads the sources of t: t is that step, or is computed in it. */
+static void read_sources(const struct ml_tensor *t, int step, int *death)
+{
+    for (int s = 0; s < t->nsrc; s++) {
+        if (!t->src[s])
+            continue;
+        int id = owner(t->src[s])->id;
+        if (death[id] < step)
+            death[id] = step;
+        if (death[t->src[s]->id] < step) /* an alias keeps its own aux alive */
+            death[t->src[s]->id] = step;
+        if (t->src[s]->flags & ML_INSIDE)
+            read_sources(t->src[s], step, death);
+    }
+    if (t->with)
+        read_sources(t->with, step, death);
+}
+
 /* The last step that reads each owner's memory, by node id. */
 static void find_deaths(const struct ml_plan *plan, int *death)
 {
     for (int id = 0; id < plan->graph->count; id++)
         death[id] = plan->pinned[id] ? plan->count : plan->step_of[id];
+    for (int step = 0; step < plan->count; step++)
+        read_sources(plan->steps[step], step, death);
+}
+
+/* How many steps read each node's numbers, and who else holds them, by node id. */
+static void count_readers(const struct ml_plan *plan, int *readers)
+{
+    for (int id = 0; id < plan->graph->count; id++)
+        readers[id] = plan->pinned[id];
     for (int step = 0; step < plan->count; step++) {
         const struct ml_tensor *t = plan->steps[step];
-        for (int s = 0; s < t->nsrc; s++) {
-            if (!t->src[s])
-                continue;
-            int id = owner(t->src[s])->id;
-            if (death[id] < step)
-                death[id] = step;
-            if (death[t->src[s]->id] < step) /* an alias keeps its own aux alive */
-                death[t->src[s]->id] = step;
-        }
+        for (int s = 0; s < t->nsrc; s++)
+            if (t->src[s] && ml_reads_numbers(t, s))
+                readers[t->src[s]->id]++;
     }
 }
 
@@ -117,8 +138,9 @@ static int in_place_span(const struct ml_plan *plan, const struct ml_tensor *t, 
         if (!(allowed >> s & 1u) || !src)
             continue;
         const struct ml_tensor *root = owner(src);
-        if ((root->flags & ML_LEAF) || plan->pinned[root->id] || death[root->id] != step ||
-            src->dtype != t->dtype || ml_bytes(root) != ml_bytes(t) || !ml_same_shape(src, t))
+        if ((root->flags & (ML_LEAF | ML_INSIDE)) || plan->pinned[root->id] ||
+            death[root->id] != step || src->dtype != t->dtype || ml_bytes(root) != ml_bytes(t) ||
+            !ml_same_shape(src, t))
             continue;
         bool clash = false; /* another source in the same memory under another name */
         for (int o = 0; o < t->nsrc; o++)
@@ -145,7 +167,7 @@ static void make_spans(struct ml_plan *plan, const int *death)
         if (t->aux_count)
             plan->aux_span[step] =
                 add_span(plan, (size_t)t->aux_count * sizeof(float), step, death[t->id]);
-        if (t->flags & ML_ALIAS)
+        if (t->flags & (ML_ALIAS | ML_INSIDE))
             continue;
         int reuse = in_place_span(plan, t, step, death);
         if (reuse >= 0)
@@ -224,7 +246,8 @@ static int take_memory(struct ml_plan *plan, struct ml_error *err)
     for (int step = 0; step < plan->count; step++) {
         const struct ml_tensor *t = plan->steps[step];
         const struct ml_op *op = ml_op_get(t->op);
-        size_t scratch = op->scratch ? op->scratch(&device->kernels, t, threads) : 0;
+        bool inside = t->flags & ML_INSIDE;
+        size_t scratch = op->scratch && !inside ? op->scratch(&device->kernels, t, threads) : 0;
         if (scratch > plan->stats.scratch_bytes)
             plan->stats.scratch_bytes = scratch;
         plan->stats.flops += op->flops ? op->flops(t) : t->flags & ML_ALIAS ? 0 : ml_count(t);
@@ -269,7 +292,8 @@ static int build(struct ml_plan *plan, struct ml_tensor *const *outputs, int n,
         status = ml_fail(err, ML_ERR_MEMORY, "out of memory while planning a graph");
     } else {
         choose_steps(plan, outputs, n);
-        ml_fuse(plan->steps, plan->count, !plan->device->accelerator);
+        count_readers(plan, death);
+        ml_fuse(plan->steps, plan->count, death, !plan->device->accelerator);
         find_deaths(plan, death);
         make_spans(plan, death);
         status = place_spans(plan, err);
@@ -341,10 +365,12 @@ int ml_run(struct ml_plan *plan, uint64_t seed, struct ml_error *err)
     };
     for (int step = 0; step < plan->count && !failure.code; step++) {
         struct ml_tensor *t = plan->steps[step];
+        if (t->flags & ML_INSIDE)
+            continue;
         double start = plan->timing ? ml_time() : 0;
         ml_op_get(t->op)->forward(&run, t);
         if (plan->timing)
-            plan->seconds[t->op] += ml_time() - start;
+            plan->seconds[ml_fused_op(t)] += ml_time() - start;
     }
     return failure.code ? ml_fail(err, failure.code, "%s", failure.message) : 0;
 }

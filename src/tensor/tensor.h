@@ -20,6 +20,7 @@ enum ml_tensor_flag {
     ML_ALIAS = 8,      /* shares the memory of src[0] (reshape, view, in-place write) */
     ML_EFFECT = 16,    /* writes into a leaf: runs even when nothing reads it */
     ML_DEFERRED = 32,  /* a later step computes it, too (fuse.h) */
+    ML_INSIDE = 128,   /* a later step computes it and keeps its numbers to itself (fuse.h) */
     ML_PANELS = 64, /* a leaf [n,k] packed for products (kernel/gemm.h): for x w' and rows alone */
 };
 
@@ -41,6 +42,7 @@ struct ml_tensor {
     void *remote; /* data and aux on an accelerator, set by its plan when running */
     float *remote_aux;
     struct ml_tensor *grad; /* scratch of ml_grad */
+    struct ml_tensor *with; /* an earlier step that is computed with this one (fuse.h), or NULL */
     int64_t aux_count;      /* floats, set by the op's shape rule */
 };
 

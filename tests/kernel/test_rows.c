@@ -265,12 +265,49 @@ static void test_gemv(void **state)
         }
 }
 
+static void test_mix(void **state)
+{
+    struct tables t;
+    struct ml_rng rng;
+    tables_init(&t);
+    ml_rng_init(&rng, 17, 0);
+    for (int v = 0; v < t.variants; v++)
+        for (int round = 0; round < 300; round++) {
+            int64_t n = (int64_t)ml_rng_below(&rng, 150), k = (int64_t)ml_rng_below(&rng, 20);
+            int64_t ldw = n + (int64_t)ml_rng_below(&rng, 3);
+            static const enum ml_dtype types[] = {ML_F32, ML_BF16, ML_F16};
+            enum ml_dtype type = types[round % 3];
+            struct guarded g[5];
+            int64_t many = k > 0 ? (k - 1) * ldw + n : 0;
+            float *w32 = guarded_new(&g[0], (size_t)many * 4, 4);
+            void *w = guarded_new(&g[1], (size_t)many * ml_dtype_size(type), 2 * (type != ML_F32));
+            float *x = guarded_new(&g[2], (size_t)k * 4, 12);
+            float *y = guarded_new(&g[3], (size_t)n * 4, 8);
+            float *want = guarded_new(&g[4], (size_t)n * 4, 0);
+            fill_normal(&rng, w32, many, 1.0f);
+            fill_normal(&rng, x, k, 1.0f);
+            if (type == ML_F32)
+                memcpy(w, w32, (size_t)many * 4);
+            else if (type == ML_BF16)
+                t.ref.f32_to_bf16(many, w, w32);
+            else
+                t.ref.f32_to_f16(many, w, w32);
+            t.variant[v].mix(n, k, y, w, type, ldw, x);
+            t.ref.mix(n, k, want, w, type, ldw, x);
+            for (int64_t i = 0; i < n; i++)
+                assert_float_equal(y[i], want[i], 1e-5);
+            for (int i = 0; i < 5; i++)
+                guarded_free(&g[i]);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reductions), cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_rmsnorm),    cmocka_unit_test(test_layernorm),
         cmocka_unit_test(test_rotation),   cmocka_unit_test(test_gemv),
+        cmocka_unit_test(test_mix),
     };
     return cmocka_run_group_tests_name("rows", tests, NULL, NULL);
 }

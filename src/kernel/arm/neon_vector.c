@@ -6,8 +6,8 @@
 #include "kernel/lanes/lanes_elementwise.inc"
 #include "kernel/lanes/lanes_gemv.inc"
 #include "kernel/lanes/lanes_panels.inc"
-#include "kernel/lanes/lanes_rows.inc"
 #include "kernel/lanes/lanes_planes.inc"
+#include "kernel/lanes/lanes_rows.inc"
 #include "kernel/lanes/lanes_unary.inc"
 
 void ml_neon_vector(struct ml_kernels *out)
@@ -17,5 +17,6 @@ void ml_neon_vector(struct ml_kernels *out)
     lanes_rows(out);
     lanes_planes(out);
     out->gemv = gemv;
+    out->mix = mix;
     out->panels = panels;
 }

@@ -166,6 +166,17 @@ static void gemv(int64_t rows, int64_t n, int64_t k, float *y, int64_t ldy, cons
         }
 }
 
+static void mix(int64_t n, int64_t k, float *y, const void *w, enum ml_dtype w_type, int64_t ldw,
+                const float *x)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int64_t p = 0; p < k; p++)
+            sum += (double)load(w, w_type, p * ldw + i) * x[p];
+        y[i] = (float)sum;
+    }
+}
+
 static void panels(int64_t rows, int64_t count, int64_t k, float *y, int64_t ldy, const void *w,
                    enum ml_dtype w_type, const float *x, int64_t ldx)
 {
@@ -237,6 +248,7 @@ static int64_t burn(int64_t steps)
 void ml_ref_gemm(struct ml_kernels *out)
 {
     out->gemv = gemv;
+    out->mix = mix;
     out->panels = panels;
     out->slide = slide;
     out->slide_dw = slide_dw;

@@ -17,5 +17,6 @@ void ml_avx2_vector(struct ml_kernels *out)
     lanes_rows(out);
     lanes_planes(out);
     out->gemv = gemv;
+    out->mix = mix;
     out->panels = panels;
 }
