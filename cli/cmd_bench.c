@@ -12,26 +12,48 @@ struct sink {
     bool header;
 };
 
+static json_t *share_json(double share)
+{
+    return isfinite(share) ? json_real(share) : json_null();
+}
+
+static json_t *row_json(const struct ml_bench_row *row)
+{
+    json_t *json =
+        json_pack("{s:s, s:f, s:s, s:o, s:o, s:f, s:f}", "name", row->name, "value", row->value,
+                  "unit", row->unit, "peak_share", share_json(row->peak_share), "floor_share",
+                  share_json(row->floor_share), "flops", row->flops, "bytes", row->bytes);
+    if (row->peer_value > 0) {
+        json_object_set_new(json, "peer", json_string(row->peer));
+        json_object_set_new(json, "peer_value", json_real(row->peer_value));
+    }
+    return json;
+}
+
+static void print_share(double share)
+{
+    if (isfinite(share) && share > 0)
+        printf("%5.1f%% ", 100 * share);
+    else
+        printf("%6s ", "-");
+}
+
 static void take_row(void *arg, const struct ml_bench_row *row)
 {
     struct sink *sink = arg;
     if (sink->rows) {
-        json_array_append_new(
-            sink->rows,
-            json_pack("{s:s, s:f, s:s, s:o, s:f, s:f}", "name", row->name, "value", row->value,
-                      "unit", row->unit, "peak_share",
-                      isfinite(row->peak_share) ? json_real(row->peak_share) : json_null(), "flops",
-                      row->flops, "bytes", row->bytes));
+        json_array_append_new(sink->rows, row_json(row));
         return;
     }
     if (!sink->header)
-        printf("%-44s %12s %-9s %8s\n", "what", "value", "unit", "of peak");
+        printf("%-36s %10s %-8s %6s %6s %9s\n", "what", "value", "unit", "peak", "floor", "peer");
     sink->header = true;
-    printf("%-44s %12.1f %-9s ", row->name, row->value, row->unit);
-    if (isfinite(row->peak_share))
-        printf("%7.1f%%\n", 100 * row->peak_share);
-    else
-        printf("%8s\n", "-");
+    printf("%-36s %10.1f %-8s ", row->name, row->value, row->unit);
+    print_share(row->peak_share);
+    print_share(row->floor_share);
+    if (row->peer_value > 0)
+        printf("%8.2fx", row->value / row->peer_value);
+    putchar('\n');
     fflush(stdout);
 }
 

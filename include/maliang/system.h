@@ -31,12 +31,16 @@ struct ml_bench_row {
     char unit[16];       /* "GFLOP/s", "tokens/s", "GB/s" */
     double peak_share;   /* against the measured peak of the same run; NaN where it means nothing */
     double flops, bytes; /* of one call; 0 where it means nothing */
+    double floor_share;  /* the least time that flops and bytes allow at the peaks measured, against
+                            the time taken; 0 where it means nothing */
+    char peer[16];       /* the fastest other library here that does the same, such as "OpenBLAS" */
+    double peer_value;   /* what it reaches, in the same unit; 0: none is installed */
 };
 struct ml_bench_request {
     const char *what; /* "kernels", "train", "generate" */
     double seconds;   /* how long to measure in all, 0: 10 */
     int layers, width, heads, kv_heads, ffn, context, batch,
-        vocab;             /* train, generate; 0: 10.7M GPT */
+        vocab;             /* the model; 0: 10.7M GPT. kernels: its products */
     const char *precision; /* "auto", "f32", "bf16"; NULL: auto */
     ml_cancel *cancel;
     void (*row)(void *arg, const struct ml_bench_row *row);

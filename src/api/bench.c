@@ -7,6 +7,7 @@
 #include "api_impl.h"
 #include "base/fail.h"
 #include "base/progress.h"
+#include "bench_peer.h"
 #include "kernel/peak.h"
 #include "model/text_model.h"
 #include "nn/optim.h"
@@ -19,14 +20,26 @@ struct bench {
     struct ml_device *device;
     const struct ml_bench_request *request;
     double seconds;
-    double peak[2]; /* flop/s in f32, bf16 */
-    bool bf16;      /* precision of train */
+    double peak[2];   /* flop/s in f32, bf16 */
+    double bandwidth; /* bytes/s from memory */
+    bool bf16;        /* precision of train */
+    struct bench_peer peers[BENCH_PEERS];
+    int peer_count;
     struct ml_error *err;
 };
 
 static bool cancelled(const struct bench *b)
 {
     return b->request->cancel && *b->request->cancel;
+}
+
+/* The least time for these flops and bytes, as a share of the time taken. */
+static double floor_share(const struct bench *b, double flops, double peak, double bytes,
+                          double seconds)
+{
+    double memory = b->bandwidth > 0 ? bytes / b->bandwidth : 0;
+    double least = flops / peak > memory ? flops / peak : memory;
+    return isfinite(least) ? least / seconds : 0;
 }
 
 static void emit(const struct bench *b, struct ml_bench_row *row, const char *name)
@@ -50,6 +63,19 @@ static double best_time(const struct bench *b, double budget, int (*fn)(void *),
     return best;
 }
 
+static struct ml_text_config shape_of(const struct ml_bench_request *r)
+{
+    struct ml_text_config c = {.vocab = r->vocab ? r->vocab : 256,
+                               .width = r->width ? r->width : 384,
+                               .layers = r->layers ? r->layers : 6,
+                               .heads = r->heads ? r->heads : 6,
+                               .ffn = r->ffn ? r->ffn : 1024,
+                               .context = r->context ? r->context : 256};
+    c.kv_heads = r->kv_heads ? r->kv_heads : c.heads;
+    c.head_dim = c.width / (c.heads ? c.heads : 1);
+    return c;
+}
+
 /* ---- kernels ---- */
 
 struct gemm_call {
@@ -63,6 +89,33 @@ static int call_gemm(void *arg)
     struct gemm_call *c = arg;
     ml_gemm_run(&c->b->device->kernels, &c->gemm, c->b->device->pool, c->scratch);
     return 0;
+}
+
+struct peer_call {
+    const struct bench_peer *peer;
+    const struct ml_gemm *gemm;
+};
+
+static int call_peer(void *arg)
+{
+    const struct peer_call *c = arg;
+    c->peer->run(c->peer, c->gemm);
+    return 0;
+}
+
+/* The fastest of the peers into the row. */
+static void ask_peers(const struct bench *b, const struct ml_gemm *g, double budget,
+                      struct ml_bench_row *row)
+{
+    for (int i = 0; i < b->peer_count && !g->bf16 && !cancelled(b); i++) {
+        struct peer_call call = {&b->peers[i], g};
+        call_peer(&call); /* wakes its threads */
+        double value = row->flops / best_time(b, budget, call_peer, &call) / 1e9;
+        if (value > row->peer_value) {
+            row->peer_value = value;
+            snprintf(row->peer, sizeof row->peer, "%s", b->peers[i].name);
+        }
+    }
 }
 
 /* The three products of a linear layer: forward x w', dX = dY w, dW = dY' x. */
@@ -101,6 +154,8 @@ static int bench_linear(struct bench *b, int64_t m, int64_t n, int64_t k, bool b
                                    .peak_share = flops / seconds / b->peak[bf16],
                                    .flops = flops,
                                    .bytes = 4.0 * (double)(m * n + n * k + m * k)};
+        row.floor_share = floor_share(b, flops, b->peak[bf16], row.bytes, seconds);
+        ask_peers(b, &g, budget, &row);
         emit(b, &row, name);
     }
     if (!x || !w || !y)
@@ -113,36 +168,33 @@ static int bench_linear(struct bench *b, int64_t m, int64_t n, int64_t k, bool b
                                  (long long)m, (long long)n);
 }
 
+/* The products of the model's layers, of its head, and of one decoded row. */
 static int bench_kernels(struct bench *b)
 {
-    static const int64_t shapes[][3] = {
-        {4096, 384, 384}, {4096, 1024, 384}, {4096, 384, 1024}, {1024, 768, 768}, {1, 2048, 768}};
+    struct ml_text_config c = shape_of(b->request);
+    int64_t rows = (int64_t)(b->request->batch ? b->request->batch : 16) * c.context;
+    const int64_t shapes[][3] = {{rows, c.width, c.width},
+                                 {rows, c.ffn, c.width},
+                                 {rows, c.width, c.ffn},
+                                 {rows, c.vocab, c.width},
+                                 {1, c.ffn, c.width}};
     int count = (int)(sizeof shapes / sizeof *shapes), status = 0;
+    b->peer_count = bench_peers_open(b->peers, ml_pool_threads(b->device->pool));
+    struct ml_bench_row memory = {
+        .value = b->bandwidth / 1e9, .unit = "GB/s", .peak_share = NAN, .bytes = b->bandwidth};
+    emit(b, &memory, "memory read, measured");
     for (int bf16 = 0; bf16 < 2; bf16++) {
         struct ml_bench_row row = {
             .value = b->peak[bf16] / 1e9, .unit = "GFLOP/s", .peak_share = 1};
         emit(b, &row, bf16 ? "bf16 peak, measured" : "f32 peak, measured");
         for (int i = 0; i < count && status == 0; i++)
             status = bench_linear(b, shapes[i][0], shapes[i][1], shapes[i][2], bf16,
-                                  b->seconds / (6 * count));
+                                  b->seconds / ((6 + 3 * b->peer_count) * count));
     }
     return status;
 }
 
 /* ---- models ---- */
-
-static struct ml_text_config shape_of(const struct ml_bench_request *r)
-{
-    struct ml_text_config c = {.vocab = r->vocab ? r->vocab : 256,
-                               .width = r->width ? r->width : 384,
-                               .layers = r->layers ? r->layers : 6,
-                               .heads = r->heads ? r->heads : 6,
-                               .ffn = r->ffn ? r->ffn : 1024,
-                               .context = r->context ? r->context : 256};
-    c.kv_heads = r->kv_heads ? r->kv_heads : c.heads;
-    c.head_dim = c.width / (c.heads ? c.heads : 1);
-    return c;
-}
 
 struct model_bench {
     struct bench *b;
@@ -272,6 +324,7 @@ static void emit_ops(struct bench *b, struct model_bench *m)
             row.flops = times[i].flops;
             row.bytes = times[i].bytes;
             row.peak_share = times[i].flops / seconds / b->peak[b->bf16];
+            row.floor_share = floor_share(b, row.flops, b->peak[b->bf16], row.bytes, seconds);
             rest -= seconds;
         }
         row.value = 1e3 * seconds;
@@ -379,6 +432,7 @@ static int bench_generate(struct bench *b)
                                    .peak_share = (double)stats.flops / seconds / b->peak[0],
                                    .flops = (double)stats.flops,
                                    .bytes = weights};
+        row.floor_share = floor_share(b, row.flops, b->peak[0], row.bytes, seconds);
         emit(b, &row, name);
         row = (struct ml_bench_row){
             .value = weights / seconds / 1e9, .unit = "GB/s", .peak_share = NAN, .bytes = weights};
@@ -408,6 +462,7 @@ int ml_engine_bench(struct ml_engine *engine, const struct ml_bench_request *req
                        "bench kernels measures the processor: leave --device out");
     for (int bf16 = 0; bf16 < 2; bf16++)
         b.peak[bf16] = remote ? NAN : ml_peak_flops(k, bf16, engine->device->pool);
+    b.bandwidth = remote ? 0 : ml_peak_bandwidth(k, engine->device->pool);
     int status;
     if (strcmp(request->what, "kernels") == 0)
         status = bench_kernels(&b);

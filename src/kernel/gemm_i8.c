@@ -248,30 +248,44 @@ static void make_sums(const struct job *j, const char *a, int64_t tiles, int64_t
     }
 }
 
-/* Sums that are complete become rows [row, row + rows) of panel jt of C. */
+/* Sums that are complete become rows [row, row + rows) of panel jt of C: integers. */
+static void finish_whole(const struct job *j, const int32_t *sums, int64_t row, int64_t rows,
+                         int64_t col, int64_t cols)
+{
+    const struct ml_gemm_i8 *g = j->g;
+    for (int64_t i = 0; i < rows; i++, sums += j->p.kernel->nr) {
+        int32_t *c = (int32_t *)g->c + (row + i) * g->c_row + col;
+        for (int64_t at = 0; at < cols; at++)
+            c[at] = sums[at] - g->a.zero[row + i] * g->w->sum[col + at];
+    }
+}
+
+/* The same: numbers, with bias and activation. */
 static void finish(const struct job *j, int32_t *sums, int64_t row, int64_t rows, int64_t jt)
 {
     const struct ml_kernels *k = j->kernels;
     const struct ml_gemm_i8 *g = j->g;
     int64_t nr = j->p.kernel->nr, col = jt * nr, cols = min64(nr, g->w->n - col);
-    const int32_t *sum = g->w->sum + col;
     float *y = (float *)sums;
-    for (int64_t i = 0; i < rows; i++) {
-        int32_t *s = sums + i * nr, zero = g->a.zero[row + i];
-        if (g->c_dtype == ML_I32) {
-            int32_t *c = (int32_t *)g->c + (row + i) * g->c_row + col;
-            for (int64_t at = 0; at < cols; at++)
-                c[at] = s[at] - zero * sum[at];
-            continue;
-        }
-        k->gemm_i8.scale(nr, y + i * nr, s, zero, sum, g->a.scale[row + i], g->w->scale + col);
-        if (g->bias)
-            k->binary[ML_BINARY_ADD](cols, y + i * nr, y + i * nr, g->bias + col);
-    }
-    if (g->c_dtype == ML_I32)
+    struct ml_i8_sums s = {sums,
+                           nr,
+                           g->a.zero + row,
+                           g->a.scale + row,
+                           g->w->sum + col,
+                           g->w->scale + col,
+                           g->bias ? g->bias + col : NULL};
+    if (g->c_dtype == ML_I32) {
+        finish_whole(j, sums, row, rows, col, cols);
         return;
+    }
+    if (g->act == ML_ACT_NONE && g->c_dtype == ML_F32) {
+        k->gemm_i8.scale(rows, cols, (float *)g->c + row * g->c_row + col, g->c_row, &s);
+        return;
+    }
+    k->gemm_i8.scale(rows, cols, y, nr, &s);
     if (g->act != ML_ACT_NONE)
-        k->unary[ml_act_unary(g->act)](rows * nr, y, y);
+        for (int64_t i = 0; i < rows; i++)
+            k->unary[ml_act_unary(g->act)](cols, y + i * nr, y + i * nr);
     for (int64_t i = 0; i < rows; i++) {
         int64_t at = (row + i) * g->c_row + col;
         if (g->c_dtype == ML_BF16)

@@ -3,8 +3,12 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "base/arena.h"
+
 #define TRIES       8
 #define TRY_SECONDS 0.002
+#define READ_FLOATS (64 << 20)
+#define READ_PIECE  (1 << 18) /* floats a task */
 
 static double seconds(void)
 {
@@ -53,4 +57,35 @@ double ml_peak_flops(const struct ml_kernels *k, bool bf16, struct ml_pool *pool
         ml_pool_run(pool, threads, steps_task, &b);
     double flops = (double)b.kernel->burn(1) * (double)b.steps * threads;
     return flops / ((double)(b.least > 0 ? b.least : 1) * 1e-9);
+}
+
+struct reading {
+    const struct ml_kernels *k;
+    const float *numbers;
+    _Atomic int total; /* so that nothing is left out */
+};
+
+static void read_task(void *arg, int64_t task, int worker)
+{
+    struct reading *r = arg;
+    r->total += r->k->sum(READ_PIECE, r->numbers + task * READ_PIECE) > 1;
+}
+
+double ml_peak_bandwidth(const struct ml_kernels *k, struct ml_pool *pool)
+{
+    struct reading r = {.k = k};
+    float *numbers = ml_mem_calloc(READ_FLOATS, sizeof *numbers);
+    double best = 0;
+    if (!numbers)
+        return 0;
+    k->fill(READ_FLOATS, numbers, 0); /* pages that were never written are all the same one */
+    r.numbers = numbers;
+    for (int i = 0; i < TRIES; i++) {
+        double start = seconds();
+        ml_pool_run(pool, READ_FLOATS / READ_PIECE, read_task, &r);
+        double rate = READ_FLOATS * sizeof(float) / (seconds() - start);
+        best = rate > best ? rate : best;
+    }
+    ml_mem_free(numbers);
+    return best;
 }

@@ -94,6 +94,17 @@ struct ml_gemm_kernel {
                         int64_t apart, const void *panel_b, float *c, int64_t ldc, bool accumulate);
 };
 
+/* Sums of an int8 product and what makes numbers of them. */
+struct ml_i8_sums {
+    const int32_t *sums;
+    int64_t row;         /* from one row to the next */
+    const int32_t *zero; /* [rows] */
+    const float *a_scale;
+    const int32_t *w_sum; /* [columns], and so up to a whole tile */
+    const float *w_scale;
+    const float *bias; /* [columns], or NULL */
+};
+
 /* The int8 product: u8 times s8 into 32-bit integers, exact for all of both. gemm_i8.c does the
  * blocking. Panels are zero-filled to whole tiles and to a multiple of kr of k. */
 struct ml_gemm_i8_kernel {
@@ -111,9 +122,9 @@ struct ml_gemm_i8_kernel {
      * overwritten. */
     void (*few)(int64_t k, int64_t rows, const void *panel_a, const int8_t *panel_w, int32_t *c,
                 bool accumulate);
-    /* y = (sums - zero * w_sum) * (a_scale * w_scale); n is a multiple of nr; y may be sums. */
-    void (*scale)(int64_t n, float *y, const int32_t *sums, int32_t zero, const int32_t *w_sum,
-                  float a_scale, const float *w_scale);
+    /* y[r][j] = (sums[r][j] - zero[r] * w_sum[j]) * (a_scale[r] * w_scale[j]) + bias[j]; r < rows,
+     * j < n; y may be sums, with the same rows. */
+    void (*scale)(int64_t rows, int64_t n, float *y, int64_t ldy, const struct ml_i8_sums *sums);
     /* q = clamp(round(x / scale) + zero), scale and zero such that 0 and all of x fit. A NaN or
      * infinity in x: a scale of NaN, zeros. */
     void (*quantize)(int64_t n, uint8_t *q, const float *x, float *scale, int32_t *zero);

@@ -32,11 +32,14 @@ static void tile(int64_t k, const void *panel_a, const int8_t *panel_w, int32_t 
     few(k, MR, panel_a, panel_w, c, accumulate);
 }
 
-static void scale(int64_t n, float *y, const int32_t *sums, int32_t zero, const int32_t *w_sum,
-                  float a_scale, const float *w_scale)
+static void scale(int64_t rows, int64_t n, float *y, int64_t ldy, const struct ml_i8_sums *s)
 {
-    for (int64_t i = 0; i < n; i++)
-        y[i] = (float)(sums[i] - zero * w_sum[i]) * (a_scale * w_scale[i]);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < n; j++) {
+            int32_t sum = s->sums[r * s->row + j] - s->zero[r] * s->w_sum[j];
+            float x = (float)sum * (s->a_scale[r] * s->w_scale[j]);
+            y[r * ldy + j] = s->bias ? x + s->bias[j] : x;
+        }
 }
 
 static void quantize(int64_t n, uint8_t *q, const float *x, float *scale_out, int32_t *zero)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "kernel/ref/ref.h"
+#include "kernel/x86/avx2_lanes.h"
 #include "kernel/x86/x86.h"
 
 #define MR     6
@@ -162,17 +163,31 @@ static void few(int64_t k, int64_t rows, const void *panel_a, const int8_t *pane
     }
 }
 
-static void scale(int64_t n, float *y, const int32_t *sums, int32_t zero, const int32_t *w_sum,
-                  float a_scale, const float *w_scale)
+/* Eight columns of all rows, of which n count. */
+static void scale_eight(int64_t rows, int64_t n, float *y, int64_t ldy, const struct ml_i8_sums *s,
+                        int64_t j)
 {
-    __m256i z = _mm256_set1_epi32(zero);
-    __m256 s = _mm256_set1_ps(a_scale);
-    for (int64_t i = 0; i < n; i += 8) {
-        __m256i sum = _mm256_loadu_si256((const __m256i *)(sums + i));
-        __m256i w = _mm256_loadu_si256((const __m256i *)(w_sum + i));
-        __m256 x = _mm256_cvtepi32_ps(_mm256_sub_epi32(sum, _mm256_mullo_epi32(z, w)));
-        _mm256_storeu_ps(y + i, _mm256_mul_ps(x, _mm256_mul_ps(s, _mm256_loadu_ps(w_scale + i))));
+    __m256i w_sum = _mm256_loadu_si256((const __m256i *)(s->w_sum + j));
+    __m256 w_scale = _mm256_loadu_ps(s->w_scale + j), bias = _mm256_setzero_ps();
+    if (s->bias)
+        bias = v_load_n(s->bias + j, n);
+    for (int64_t r = 0; r < rows; r++) {
+        __m256i sum = _mm256_castps_si256(v_load_n((const float *)s->sums + r * s->row + j, n));
+        __m256i off = _mm256_mullo_epi32(_mm256_set1_epi32(s->zero[r]), w_sum);
+        __m256 x = _mm256_cvtepi32_ps(_mm256_sub_epi32(sum, off));
+        x = _mm256_mul_ps(x, _mm256_mul_ps(_mm256_set1_ps(s->a_scale[r]), w_scale));
+        x = s->bias ? _mm256_add_ps(x, bias) : x;
+        if (n == 8)
+            _mm256_storeu_ps(y + r * ldy + j, x);
+        else
+            v_store_n(y + r * ldy + j, x, n);
     }
+}
+
+static void scale(int64_t rows, int64_t n, float *y, int64_t ldy, const struct ml_i8_sums *s)
+{
+    for (int64_t j = 0; j < n; j += 8)
+        scale_eight(rows, n - j < 8 ? n - j : 8, y, ldy, s, j);
 }
 
 /* Largest of 8. */

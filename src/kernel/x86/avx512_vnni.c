@@ -92,7 +92,31 @@ static void few(int64_t k, int64_t rows, const void *panel_a, const int8_t *pane
         multiply(MR, k, panel_a, panel_w, c, accumulate);
 }
 
-/* Scaling and quantising stay AVX2's: they are bound by memory. */
+/* 16 columns of all rows, of which those of the mask count. */
+static void scale_columns(int64_t rows, __mmask16 mask, float *y, int64_t ldy,
+                          const struct ml_i8_sums *s, int64_t j)
+{
+    __m512i w_sum = _mm512_loadu_si512(s->w_sum + j);
+    __m512 w_scale = _mm512_loadu_ps(s->w_scale + j), bias = _mm512_setzero_ps();
+    if (s->bias)
+        bias = _mm512_maskz_loadu_ps(mask, s->bias + j);
+    for (int64_t r = 0; r < rows; r++) {
+        __m512i sum = _mm512_maskz_loadu_epi32(mask, s->sums + r * s->row + j);
+        __m512i off = _mm512_mullo_epi32(_mm512_set1_epi32(s->zero[r]), w_sum);
+        __m512 x = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, off));
+        x = _mm512_mul_ps(x, _mm512_mul_ps(_mm512_set1_ps(s->a_scale[r]), w_scale));
+        _mm512_mask_storeu_ps(y + r * ldy + j, mask, s->bias ? _mm512_add_ps(x, bias) : x);
+    }
+}
+
+static void scale(int64_t rows, int64_t n, float *y, int64_t ldy, const struct ml_i8_sums *s)
+{
+    for (int64_t j = 0; j < n; j += 16)
+        scale_columns(rows, n - j < 16 ? (__mmask16)((1u << (n - j)) - 1) : (__mmask16)0xffff, y,
+                      ldy, s, j);
+}
+
+/* Quantising stays AVX2's: it is bound by memory. */
 void ml_avx512_vnni(struct ml_kernels *out)
 {
     struct ml_gemm_i8_kernel *i8 = &out->gemm_i8;
@@ -104,4 +128,5 @@ void ml_avx512_vnni(struct ml_kernels *out)
     i8->widen = NULL;
     i8->tile = tile;
     i8->few = few;
+    i8->scale = scale;
 }
