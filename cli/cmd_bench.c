@@ -33,9 +33,9 @@ static json_t *row_json(const struct ml_bench_row *row)
 static void print_share(double share)
 {
     if (isfinite(share) && share > 0)
-        printf("%5.1f%% ", 100 * share);
+        printf(" %5.1f%%", 100 * share);
     else
-        printf("%6s ", "-");
+        printf(" %6s", "-");
 }
 
 static void take_row(void *arg, const struct ml_bench_row *row)
@@ -46,13 +46,13 @@ static void take_row(void *arg, const struct ml_bench_row *row)
         return;
     }
     if (!sink->header)
-        printf("%-36s %10s %-8s %6s %6s %9s\n", "what", "value", "unit", "peak", "floor", "peer");
+        printf("%-36s %10s %-8s %6s %6s %8s\n", "what", "value", "unit", "peak", "floor", "peer");
     sink->header = true;
-    printf("%-36s %10.1f %-8s ", row->name, row->value, row->unit);
+    printf("%-36s %10.1f %-8s", row->name, row->value, row->unit);
     print_share(row->peak_share);
     print_share(row->floor_share);
     if (row->peer_value > 0)
-        printf("%8.2fx", row->value / row->peer_value);
+        printf(" %7.2fx", row->value / row->peer_value);
     putchar('\n');
     fflush(stdout);
 }

@@ -15,14 +15,14 @@
 #include "tensor/plan.h"
 
 #define ML_BENCH_OPS 64 /* ops listed at most */
+#define MEMORY_BYTES (256 << 20)
 
 struct bench {
     struct ml_device *device;
     const struct ml_bench_request *request;
     double seconds;
-    double peak[2];   /* flop/s in f32, bf16 */
-    double bandwidth; /* bytes/s from memory */
-    bool bf16;        /* precision of train */
+    double peak[2]; /* flop/s in f32, bf16 */
+    bool bf16;      /* precision of train */
     struct bench_peer peers[BENCH_PEERS];
     int peer_count;
     struct ml_error *err;
@@ -33,13 +33,16 @@ static bool cancelled(const struct bench *b)
     return b->request->cancel && *b->request->cancel;
 }
 
-/* The least time for these flops and bytes, as a share of the time taken. */
+/* The least time for these flops at the peak and these bytes at the speed at which so many are
+ * read here, as a share of the time taken. */
 static double floor_share(const struct bench *b, double flops, double peak, double bytes,
                           double seconds)
 {
-    double memory = b->bandwidth > 0 ? bytes / b->bandwidth : 0;
-    double least = flops / peak > memory ? flops / peak : memory;
-    return isfinite(least) ? least / seconds : 0;
+    if (b->device->accelerator)
+        return 0;
+    double rate = ml_peak_bandwidth(&b->device->kernels, (size_t)bytes, b->device->pool);
+    double compute = flops / peak, memory = rate > 0 ? bytes / rate : 0;
+    return (compute > memory ? compute : memory) / seconds;
 }
 
 static void emit(const struct bench *b, struct ml_bench_row *row, const char *name)
@@ -180,9 +183,9 @@ static int bench_kernels(struct bench *b)
                                  {1, c.ffn, c.width}};
     int count = (int)(sizeof shapes / sizeof *shapes), status = 0;
     b->peer_count = bench_peers_open(b->peers, ml_pool_threads(b->device->pool));
-    struct ml_bench_row memory = {
-        .value = b->bandwidth / 1e9, .unit = "GB/s", .peak_share = NAN, .bytes = b->bandwidth};
-    emit(b, &memory, "memory read, measured");
+    struct ml_bench_row memory = {.unit = "GB/s", .peak_share = NAN, .bytes = MEMORY_BYTES};
+    memory.value = ml_peak_bandwidth(&b->device->kernels, MEMORY_BYTES, b->device->pool) / 1e9;
+    emit(b, &memory, "memory read, measured over 256 MB");
     for (int bf16 = 0; bf16 < 2; bf16++) {
         struct ml_bench_row row = {
             .value = b->peak[bf16] / 1e9, .unit = "GFLOP/s", .peak_share = 1};
@@ -324,7 +327,6 @@ static void emit_ops(struct bench *b, struct model_bench *m)
             row.flops = times[i].flops;
             row.bytes = times[i].bytes;
             row.peak_share = times[i].flops / seconds / b->peak[b->bf16];
-            row.floor_share = floor_share(b, row.flops, b->peak[b->bf16], row.bytes, seconds);
             rest -= seconds;
         }
         row.value = 1e3 * seconds;
@@ -382,12 +384,13 @@ static int make_decoder(struct model_bench *m, int64_t batch, struct ml_error *e
         return ml_fail(err, ML_ERR_MEMORY, "out of memory for a cache");
     ml_graph_init(&m->graph, &m->arena);
     int64_t shape[4] = {batch, c->context, c->kv_heads, c->head_dim}, ids[2] = {batch, 1};
+    enum ml_dtype type = m->model.embedding->dtype; /* as a text writer has it */
     for (int i = 0; i < 2 * c->layers; i++) {
         void *data = ml_arena_calloc(
             &m->arena, (size_t)(batch * c->context * c->kv_heads * c->head_dim), sizeof(float));
         if (!data)
             return ml_fail(err, ML_ERR_MEMORY, "out of memory for a cache");
-        cache[i] = ml_leaf(&m->graph, "cache", ML_F32, 4, shape, data);
+        cache[i] = ml_leaf(&m->graph, "cache", type, 4, shape, data);
     }
     struct ml_text_cache kv = {cache, cache + c->layers};
     struct ml_text_batch input = {.tokens = ml_leaf(&m->graph, "tokens", ML_I32, 2, ids, m->tokens),
@@ -462,7 +465,6 @@ int ml_engine_bench(struct ml_engine *engine, const struct ml_bench_request *req
                        "bench kernels measures the processor: leave --device out");
     for (int bf16 = 0; bf16 < 2; bf16++)
         b.peak[bf16] = remote ? NAN : ml_peak_flops(k, bf16, engine->device->pool);
-    b.bandwidth = remote ? 0 : ml_peak_bandwidth(k, engine->device->pool);
     int status;
     if (strcmp(request->what, "kernels") == 0)
         status = bench_kernels(&b);

@@ -27,15 +27,24 @@ struct ml_text_writer {
     const struct ml_tokenizer *tokenizer;
     struct ml_device *device;
     int rows, capacity; /* of the memory: samples, tokens (a multiple of CHUNK) */
-    float **memory;     /* 2 * layers blocks [rows,capacity,kv_heads,head_dim] */
+    void **memory;      /* 2 * layers blocks [rows,capacity,kv_heads,head_dim] */
     int32_t *past;      /* [capacity] tokens whose keys and values stand in row 0 */
     int past_count;
     struct reader prompt, step;
 };
 
-static size_t token_floats(const struct ml_text_writer *w)
+/* Keys and values are kept in the type of the weights: half of the memory to read where those are
+ * bf16, which do not carry more. */
+static enum ml_dtype memory_type(const struct ml_text_writer *w)
 {
-    return (size_t)w->model->config.kv_heads * (size_t)w->model->config.head_dim;
+    return w->model->embedding->dtype == ML_BF16 ? ML_BF16 : ML_F32;
+}
+
+/* Of one token in one block. */
+static size_t token_bytes(const struct ml_text_writer *w)
+{
+    return (size_t)w->model->config.kv_heads * (size_t)w->model->config.head_dim *
+           ml_dtype_size(memory_type(w));
 }
 
 static void close_reader(struct reader *r)
@@ -100,7 +109,7 @@ static int build_reader(struct ml_text_writer *w, struct reader *r, int64_t rows
         return ml_fail(err, ML_ERR_MEMORY, "out of memory for a writer");
     int64_t shape[4] = {rows, w->capacity, c->kv_heads, c->head_dim};
     for (int i = 0; i < 2 * c->layers; i++)
-        r->cache[i] = ml_leaf(g, "cache", ML_F32, 4, shape, w->memory[i]);
+        r->cache[i] = ml_leaf(g, "cache", memory_type(w), 4, shape, w->memory[i]);
     struct ml_text_cache cache = {r->cache, r->cache + c->layers};
     struct ml_text_batch batch = {
         .tokens = ml_leaf(g, "tokens", ML_I32, 2, (int64_t[]){rows, tokens}, r->tokens),
@@ -124,7 +133,7 @@ static int reserve(struct ml_text_writer *w, int rows, int length, struct ml_err
         capacity = 2 * w->capacity < context ? 2 * w->capacity : context;
     free_memory(w);
     int blocks = 2 * w->model->config.layers;
-    size_t bytes = (size_t)rows * (size_t)capacity * token_floats(w) * sizeof(float);
+    size_t bytes = (size_t)rows * (size_t)capacity * token_bytes(w);
     w->rows = rows;
     w->capacity = capacity;
     w->past = ml_mem_calloc((size_t)capacity, sizeof *w->past);
@@ -172,14 +181,14 @@ static int read_prompt(struct ml_text_writer *w, const int32_t *tokens, int from
 
 static int copy_rows(struct ml_text_writer *w, int tokens, struct ml_error *err)
 {
-    size_t row = (size_t)w->capacity * token_floats(w);
+    size_t row = (size_t)w->capacity * token_bytes(w);
     for (int i = 0; i < 2 * w->model->config.layers && w->rows > 1; i++) {
         int status = ml_mirror_fetch(w->device, w->memory[i], err);
         if (status != 0)
             return status;
         for (int r = 1; r < w->rows; r++)
-            memcpy(w->memory[i] + (size_t)r * row, w->memory[i],
-                   (size_t)tokens * token_floats(w) * sizeof(float));
+            memcpy((char *)w->memory[i] + (size_t)r * row, w->memory[i],
+                   (size_t)tokens * token_bytes(w));
         ml_mirror_host_changed(w->device, w->memory[i]);
     }
     return 0;

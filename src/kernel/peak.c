@@ -5,10 +5,9 @@
 
 #include "base/arena.h"
 
-#define TRIES       8
-#define TRY_SECONDS 0.002
-#define READ_FLOATS (64 << 20)
-#define READ_PIECE  (1 << 18) /* floats a task */
+#define TRIES        8
+#define TRY_SECONDS  0.002
+#define READ_SECONDS 0.01
 
 static double seconds(void)
 {
@@ -62,28 +61,31 @@ double ml_peak_flops(const struct ml_kernels *k, bool bf16, struct ml_pool *pool
 struct reading {
     const struct ml_kernels *k;
     const float *numbers;
+    int64_t piece;     /* floats a task */
     _Atomic int total; /* so that nothing is left out */
 };
 
 static void read_task(void *arg, int64_t task, int worker)
 {
     struct reading *r = arg;
-    r->total += r->k->sum(READ_PIECE, r->numbers + task * READ_PIECE) > 1;
+    r->total += r->k->sum(r->piece, r->numbers + task * r->piece) > 1;
 }
 
-double ml_peak_bandwidth(const struct ml_kernels *k, struct ml_pool *pool)
+double ml_peak_bandwidth(const struct ml_kernels *k, size_t bytes, struct ml_pool *pool)
 {
-    struct reading r = {.k = k};
-    float *numbers = ml_mem_calloc(READ_FLOATS, sizeof *numbers);
-    double best = 0;
+    int64_t tasks = ml_pool_threads(pool) * (1 + (int64_t)(bytes >> 22));
+    struct reading r = {.k = k, .piece = (int64_t)(bytes / sizeof(float)) / tasks + 1};
+    int64_t count = tasks * r.piece;
+    float *numbers = ml_mem_calloc((size_t)count, sizeof *numbers);
+    double best = 0, begin = seconds();
     if (!numbers)
         return 0;
-    k->fill(READ_FLOATS, numbers, 0); /* pages that were never written are all the same one */
+    k->fill(count, numbers, 0); /* pages that were never written are all the same one */
     r.numbers = numbers;
-    for (int i = 0; i < TRIES; i++) {
+    for (int i = 0; i < TRIES || seconds() - begin < READ_SECONDS; i++) {
         double start = seconds();
-        ml_pool_run(pool, READ_FLOATS / READ_PIECE, read_task, &r);
-        double rate = READ_FLOATS * sizeof(float) / (seconds() - start);
+        ml_pool_run(pool, tasks, read_task, &r);
+        double rate = (double)count * sizeof(float) / (seconds() - start);
         best = rate > best ? rate : best;
     }
     ml_mem_free(numbers);

@@ -10,8 +10,9 @@
  * tries, as neighbours only slow down. */
 double ml_peak_flops(const struct ml_kernels *k, bool bf16, struct ml_pool *pool);
 
-/* Bytes per second that the pool's threads read together from memory beyond most caches (256 MB,
- * which are taken and given back; 0 where they are not to be had). Takes about 0.2 s. */
-double ml_peak_bandwidth(const struct ml_kernels *k, struct ml_pool *pool);
+/* Bytes per second at which the pool's threads together read so many bytes again and again: from
+ * caches if they hold them, from memory beyond. Takes 10 ms or eight readings; memory is taken and
+ * given back (0 where there is not enough). */
+double ml_peak_bandwidth(const struct ml_kernels *k, size_t bytes, struct ml_pool *pool);
 
 #endif
