@@ -19,7 +19,7 @@
  * A C that cannot hold f32 sums gets them from a strip: there the block is packed for the whole
  * slice, each strip of rows x nr adds up all parts of k in L1/L2 and is finished while it is hot.
  *
- * KC and KS depend on k and the number format alone, tiles lie on a fixed grid, so neither blocks
+ * KC and KS depend on k and the number formats alone, tiles lie on a fixed grid, so neither blocks
  * nor threads change any order of additions. Skinny products go to gemm_skinny.c. */
 #include "kernel/gemm.h"
 
@@ -27,7 +27,8 @@
 
 #include "kernel/gemm_parts.h"
 
-#define SLICE_BYTES   16384       /* of k */
+#define SLICE_BYTES   16384 /* of k */
+#define DIRECT_SLICE  2048  /* of k, where sums are added up in C: what is shared stays near */
 #define PRIVATE_BYTES (192 << 10) /* of a block: less than half of an L2 of 512 KB */
 #define SHARED_BYTES  (8 << 20)
 #define STRIP_TILES   16              /* row tiles in a strip */
@@ -185,7 +186,8 @@ static void plan_init(struct plan *p, const struct ml_kernels *k, const struct m
     const struct ml_gemm_kernel *u =
         g->bf16 && ml_kernels_have_bf16(k) ? &k->gemm_bf16 : &k->gemm_f32;
     p->kernel = u;
-    p->ks = even_part(g->k, SLICE_BYTES / (int64_t)u->element);
+    p->direct = g->c_dtype == ML_F32 && (g->alpha == 1.0f || g->alpha == 0.0f);
+    p->ks = even_part(g->k, (p->direct ? DIRECT_SLICE : SLICE_BYTES) / (int64_t)u->element);
     p->kc = even_part(min64(p->ks, g->k), u->panel / (int64_t)u->element / u->nr);
     side_init(&p->a, &g->a, g->m, u->mr);
     side_init(&p->b, &g->b, g->n, u->nr);
@@ -196,7 +198,6 @@ static void plan_init(struct plan *p, const struct ml_kernels *k, const struct m
     p->b.deep = g->b.row;
     p->b.pack = u->pack_b;
     p->share_b = g->m >= g->n;
-    p->direct = g->c_dtype == ML_F32 && (g->alpha == 1.0f || g->alpha == 0.0f);
     plan_sizes(p, g);
 }
 
