@@ -10,6 +10,8 @@
 struct sink {
     json_t *rows; /* NULL: print */
     bool header;
+    bool floors;
+    char peers[40]; /* that were the fastest one somewhere, by name */
 };
 
 static json_t *share_json(double share)
@@ -51,10 +53,26 @@ static void take_row(void *arg, const struct ml_bench_row *row)
     printf("%-36s %10.1f %-8s", row->name, row->value, row->unit);
     print_share(row->peak_share);
     print_share(row->floor_share);
+    sink->floors |= row->floor_share > 0;
+    if (row->peer_value > 0 && !strstr(sink->peers, row->peer) &&
+        strlen(sink->peers) + strlen(row->peer) + 6 < sizeof sink->peers) {
+        strcat(sink->peers, sink->peers[0] ? " and " : "");
+        strcat(sink->peers, row->peer);
+    }
     if (row->peer_value > 0)
         printf(" %7.2fx", row->value / row->peer_value);
     putchar('\n');
     fflush(stdout);
+}
+
+/* What the columns are; only those that were used. */
+static void print_legend(const struct sink *sink)
+{
+    printf("\npeak:  share of the multiply-adds that this machine reaches, measured now\n");
+    if (sink->floors)
+        printf("floor: share of the speed that these flops and bytes allow at best\n");
+    if (sink->peers[0])
+        printf("peer:  beside the fastest other library installed (%s)\n", sink->peers);
 }
 
 static int read_shape(struct cli *cli, struct ml_bench_request *request, struct ml_error *err)
@@ -101,6 +119,8 @@ int run_bench(struct cli *cli, struct ml_error *err)
     ml_engine_close(engine);
     if (status == 0 && cli->json)
         return print_json(sink.rows, err);
+    if (status == 0 && sink.header)
+        print_legend(&sink);
     json_decref(sink.rows);
     return status;
 }

@@ -14,7 +14,7 @@
 #include "tensor/op_conv_band.h"
 
 #define PLACES    256         /* at a time */
-#define WIDE      8           /* panels that share the places of a part */
+#define WIDE      4           /* panels that share the places of a part, where they are packed */
 #define ROW_BYTES (256 << 10) /* of sums in f32 for a result in bf16 */
 
 struct spread {
@@ -47,13 +47,13 @@ static void spread_init(struct spread *p, const struct ml_kernels *k, const stru
     const struct ml_gemm_kernel *u = p->u = bf16 ? &k->gemm_bf16 : &k->gemm_f32;
     p->taps = p->z.kernel[0] * p->z.kernel[1];
     p->channels = u->nr / ml_conv_at_least(p->taps, 1);
-    p->part = ml_conv_at_least(u->panel / 4 / ((int64_t)u->element * u->nr) / u->kr, 1) * u->kr;
+    p->part = ml_conv_at_least(u->panel / 8 / ((int64_t)u->element * u->nr) / u->kr, 1) * u->kr;
     p->all = p->z.out[0] * p->z.out[1];
     p->places = ml_conv_at_most(p->all, PLACES);
     p->ready = u->element == 4 && p->source->dtype == ML_F32;
     int64_t panels = ml_conv_ceil_div(p->z.cg, ml_conv_at_least(p->channels, 1));
     int64_t tasks = panels * p->z.groups * p->z.n;
-    p->wide = ml_conv_at_least(ml_conv_at_most(WIDE, tasks / (4 * threads)), 1);
+    p->wide = p->ready ? 1 : ml_conv_at_least(ml_conv_at_most(WIDE, tasks / (4 * threads)), 1);
     p->blocks = ml_conv_ceil_div(panels, p->wide);
     size_t numbers = (size_t)(p->part * (p->places + 32));
     p->place_bytes = p->ready ? 0 : ml_conv_align(numbers * u->element);
