@@ -222,21 +222,21 @@ static size_t pull_scratch(const struct ml_kernels *k, const struct ml_tensor *t
                                                                                           threads);
 }
 
-static bool spreads(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
+static bool spreads(const struct ml_kernels *k, const struct ml_tensor *t)
 {
     struct ml_conv_sizes z;
     ml_conv_sizes(&z, t);
-    return !ml_conv_is_depthwise(&z) && ml_conv_spread_gains(k, t, threads);
+    return !ml_conv_is_depthwise(&z) && ml_conv_spread_gains(k, t);
 }
 
 static void dx_forward(struct ml_run *run, struct ml_tensor *t)
 {
-    (spreads(run->k, t, run->threads) ? ml_conv_spread_forward : pull_forward)(run, t);
+    (spreads(run->k, t) ? ml_conv_spread_forward : pull_forward)(run, t);
 }
 
 static size_t dx_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
 {
-    return (spreads(k, t, threads) ? ml_conv_spread_scratch : pull_scratch)(k, t, threads);
+    return (spreads(k, t) ? ml_conv_spread_scratch : pull_scratch)(k, t, threads);
 }
 
 static void dw_forward(struct ml_run *run, struct ml_tensor *t)

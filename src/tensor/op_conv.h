@@ -54,7 +54,7 @@ void ml_conv_dw_forward(struct ml_run *run, struct ml_tensor *t);
 size_t ml_conv_dw_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads);
 
 /* conv2d_dx with a large stride (op_conv_spread.c), where that gains. */
-bool ml_conv_spread_gains(const struct ml_kernels *k, const struct ml_tensor *t, int threads);
+bool ml_conv_spread_gains(const struct ml_kernels *k, const struct ml_tensor *t);
 void ml_conv_spread_forward(struct ml_run *run, struct ml_tensor *t);
 size_t ml_conv_spread_scratch(const struct ml_kernels *k, const struct ml_tensor *t, int threads);
 

@@ -71,10 +71,10 @@ static size_t thread_bytes(const struct spread *p)
     return p->place_bytes + p->panel_bytes + p->sum_bytes + p->row_bytes + p->offset_bytes;
 }
 
-bool ml_conv_spread_gains(const struct ml_kernels *k, const struct ml_tensor *t, int threads)
+bool ml_conv_spread_gains(const struct ml_kernels *k, const struct ml_tensor *t)
 {
     struct spread p;
-    spread_init(&p, k, t, threads);
+    spread_init(&p, k, t, 1); /* the answer must not depend on threads: additions would */
     const struct ml_conv_attr *a = p.attr;
     int64_t phases = a->stride[0] * a->stride[1], together = ml_conv_at_most(p.z.n * p.all, 512);
     bool fits = a->dilation[0] == 1 && a->dilation[1] == 1 && phases > 1 && p.all > 0 &&

@@ -144,7 +144,7 @@ void ml_winograd_piece(struct ml_pull_work *at)
     at->places = ml_winograd_walk(&at->layout, at->size);
     form_sums(at);
     int64_t all = at->images * at->places;
-    float *result = at->turned; /* is not needed any more */
+    float *result = at->turned; /* is not needed any more, and larger: 16 x 9 channels or more */
     for (int64_t m = 0; m < at->images; m++)
         for (int64_t j = 0; j < at->panels; j++) {
             const float *sums = at->sums + (j * ML_WINOGRAD_FORM * all + m * at->places) * nr;

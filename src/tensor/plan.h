@@ -10,7 +10,8 @@ struct ml_plan;
 
 /* Plans the nodes that `outputs` (and nodes with effects) need. Outputs keep their memory until the
  * plan is freed; any other node's data is gone after it was last used. Reports graph->error. The
- * graph's arena and the device outlive the plan. */
+ * graph's arena and the device outlive the plan. The tensors are then this plan's: another plan of
+ * the same nodes takes them over. */
 int ml_plan_new(struct ml_plan **out, struct ml_graph *g, struct ml_tensor *const *outputs, int n,
                 struct ml_device *device, struct ml_error *err);
 void ml_plan_free(struct ml_plan *plan);
