@@ -28,7 +28,9 @@ static inline vf v_set(float x)
 /* x in a register: a compiler would rather load it again for each use. */
 static inline vf v_keep(vf x)
 {
+#ifdef __AVX2__ /* where it is not, the header is only looked at */
     __asm__("" : "+x"(x));
+#endif
     return x;
 }
 

@@ -26,7 +26,9 @@ static inline vf v_set(float x)
 /* x in a register: a compiler would rather load it again for each use. */
 static inline vf v_keep(vf x)
 {
+#ifdef __AVX512F__ /* where it is not, the header is only looked at */
     __asm__("" : "+v"(x));
+#endif
     return x;
 }
 
