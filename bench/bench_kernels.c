@@ -25,6 +25,7 @@ struct slots {
     const struct ml_kernels *k;
     int64_t n; /* floats per buffer */
     float *p[6];
+    ml_bf16 *half; /* [2 n]: as many bytes */
     int which;
     float sink; /* keeps results alive */
 };
@@ -146,7 +147,7 @@ static void slot_rotate_pairs(struct slots *s)
 
 static void slot_bf16_to_f32(struct slots *s)
 {
-    s->k->bf16_to_f32(s->n, s->p[0], (const ml_bf16 *)s->p[1]);
+    s->k->bf16_to_f32(s->n, s->p[0], s->half);
 }
 
 static void slot_f32_to_bf16(struct slots *s)
@@ -164,7 +165,7 @@ static void slot_f32_to_f16(struct slots *s)
     s->k->f32_to_f16(s->n, (uint16_t *)s->p[0], s->p[1]);
 }
 
-/* W of n floats as rows of 512 (f32), or of 1,024 from the same bytes (bf16). */
+/* W of n floats as rows of 512 (f32), or of 1,024 in as many bytes (bf16). */
 static void slot_gemv(struct slots *s)
 {
     s->k->gemv(1, s->n / 512, 512, s->p[0], 0, s->p[1], ML_F32, 512, s->p[2], 0);
@@ -172,7 +173,7 @@ static void slot_gemv(struct slots *s)
 
 static void slot_gemv_bf16(struct slots *s)
 {
-    s->k->gemv(1, s->n / 512, 1024, s->p[0], 0, s->p[1], ML_BF16, 1024, s->p[2], 0);
+    s->k->gemv(1, s->n / 512, 1024, s->p[0], 0, s->half, ML_BF16, 1024, s->p[2], 0);
 }
 
 /* W of n floats as packed panels, 512 deep where n is enough for one. */
@@ -180,6 +181,15 @@ static void slot_panels(struct slots *s)
 {
     int64_t width = s->k->gemm_f32.nr, deep = s->n / width < 512 ? s->n / width : 512;
     s->k->panels(1, s->n / deep / width, deep, s->p[0], 0, s->p[1], ML_F32, s->p[2], 0);
+}
+
+/* The same for eight rows. */
+static void slot_panels_8(struct slots *s)
+{
+    int64_t width = s->k->gemm_f32.nr, deep = s->n / width < 512 ? s->n / width : 512;
+    int64_t count = s->n / deep / width;
+    deep = deep < s->n / 8 ? deep : s->n / 8;
+    s->k->panels(8, count, deep, s->p[0], count * width, s->p[1], ML_F32, s->p[2], deep);
 }
 
 static void slot_adamw(struct slots *s)
@@ -219,6 +229,7 @@ static const struct {
     {"gemv f32", slot_gemv, 4},
     {"gemv bf16", slot_gemv_bf16, 4},
     {"panels f32", slot_panels, 4},
+    {"panels f32, 8 rows", slot_panels_8, 4},
     {"adamw", slot_adamw, 28},
 };
 
@@ -263,7 +274,7 @@ static int run_slots(const struct bench *b)
 {
     struct slots s = {.k = &b->k};
     int64_t most = 1 << 22;
-    float *memory = ml_mem_alloc(6 * (size_t)most * sizeof(float));
+    float *memory = ml_mem_alloc(7 * (size_t)most * sizeof(float));
     if (!memory) {
         fprintf(stderr, "bench_kernels: out of memory\n");
         return 1;
@@ -274,6 +285,9 @@ static int run_slots(const struct bench *b)
         memory[i] = 0.01f + 0.9f * (float)ml_rng_u32(&rng) * 0x1p-32f;
     for (int i = 0; i < 6; i++)
         s.p[i] = memory + i * most;
+    s.half = (ml_bf16 *)(void *)(memory + 6 * most);
+    for (int64_t i = 0; i < 2 * most; i++)
+        s.half[i] = ml_f32_to_bf16(memory[i]);
     printf("%-20s  %-31s  %s\n", "slot (one thread)", "in L1 (4 KB a buffer)",
            "in memory (16 MB a buffer)");
     for (s.which = 0; s.which < ML_UNARY_COUNT; s.which++)
