@@ -1,8 +1,8 @@
 /* Matrix product on raw pointers, any strides, f32 or bf16 arithmetic, f32 accumulation.
  *
  *   C[m,n] = act(alpha * A[m,k] B[k,n] + bias[n])
- *   C[m,n] = act(base[m,n] + alpha * A[m,k] B[k,n] + bias[n])   with a base, or C itself:
- * accumulate
+ *   C[m,n] = act(base[m,n] + alpha * A[m,k] B[k,n] + bias[n])   with a base
+ *   C[m,n] = act(C + alpha * A[m,k] B[k,n] + bias[n])           with accumulate
  *
  * Blocking, packing and threads are here; the register tile comes from the kernel table. The order
  * of additions depends on the shape alone, so results are equal for any number of threads. */
@@ -40,8 +40,8 @@ struct ml_gemm {
     int64_t c_row;         /* row stride in elements; columns are adjacent */
     float alpha;           /* 0 is taken as 1 */
     bool accumulate;       /* f32 C only */
-    struct ml_matrix
-        base;          /* F32 or BF16 with adjacent columns, or no data; C itself only in BF16 */
+    /* F32 or BF16, columns adjacent; no data: none. C itself only in BF16. */
+    struct ml_matrix base;
     bool bf16;         /* arithmetic: round inputs to bf16 where the processor is faster so */
     bool panels;       /* B is packed by ml_gemm_panels_pack: its strides do not count */
     const float *bias; /* [n] or NULL */

@@ -21,7 +21,6 @@ struct part {
 struct panels {
     const struct ml_kernels *kernels;
     struct part part[ML_GEMM_TOGETHER];
-    int count;
     bool gated;
     int64_t width;  /* columns of a panel */
     const float *a; /* as f32, rows a_row apart */
@@ -118,7 +117,7 @@ static void panels_task(void *arg, int64_t task, int worker)
 void ml_gemm_together(const struct ml_kernels *k, const struct ml_gemm *g, int count, bool gated,
                       struct ml_pool *pool, void *scratch)
 {
-    struct panels s = {.kernels = k, .count = count, .gated = gated, .width = k->gemm_f32.nr};
+    struct panels s = {.kernels = k, .gated = gated, .width = k->gemm_f32.nr};
     int64_t tasks = 0;
     for (int i = 0; i < count; i++) {
         int64_t piece = piece_of(k, g + i), columns = piece * s.width;

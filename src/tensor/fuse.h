@@ -2,12 +2,12 @@
  * the marks, so that a graph means the same with and without them (but for rounding between two
  * bf16 ops that are one).
  *
- *     loss, its gradient          the logits are made once
- *     h + linear(x)               the product adds to h as it is finished
- *     rope(rmsnorm(x))            one pass over the rows; statistics are kept for the gradient
- *     linear(x), linear(x), ...   with packed weights: one loop over all panels, and an rmsnorm
- * that only they read goes before it swiglu(linear(x), linear(x))  likewise, gate and up of the
- * same columns in one task
+ * - loss and its gradient: the logits are made once.
+ * - h + linear(x): the product adds to h as it is finished.
+ * - rope(rmsnorm(x)): one pass over the rows; statistics are kept for the gradient.
+ * - linear(x), linear(x), ... with packed weights: one loop over all panels. A norm that only they
+ *   read goes before it.
+ * - swiglu(linear(x), linear(x)) likewise: gate and up of the same columns in one task.
  */
 #ifndef ML_TENSOR_FUSE_H
 #define ML_TENSOR_FUSE_H

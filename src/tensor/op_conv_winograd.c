@@ -71,7 +71,7 @@ int64_t ml_winograd_walk(const struct ml_conv_band *b, const int64_t size[2])
 void ml_winograd_weights(const struct ml_pull_work *at, char *panel, int64_t channel,
                          int64_t columns, int64_t c, int64_t channels)
 {
-    const struct ml_kernels *k = at->p->context->k;
+    const struct ml_kernels *k = at->p->k;
     int64_t nr = at->p->u->nr;
     float *to = (float *)(void *)panel, *turned = (float *)(void *)at->spare;
     for (int64_t i = 0; i < channels; i += ML_WINOGRAD_BAND) {
@@ -95,7 +95,7 @@ static void turn_source(const struct ml_pull_work *at, int64_t c, int64_t channe
             ml_conv_band_fill(&at->layout, at->band, ml_pull_source(at, m, c + i), p->source->dtype,
                               n, first);
             for (int64_t h = 0; h < n; h++)
-                p->context->k->winograd_source(
+                p->k->winograd_source(
                     at->places, at->turned + (i + h) * all + m * at->places, channels * all,
                     (const float *)(const void *)at->band + h * at->layout.block, rows);
         }
@@ -138,7 +138,7 @@ static void form_sums(const struct ml_pull_work *at)
 void ml_winograd_piece(struct ml_pull_work *at)
 {
     const struct ml_pull *p = at->p;
-    const struct ml_kernels *k = p->context->k;
+    const struct ml_kernels *k = p->k;
     int64_t nr = p->u->nr, pitch = 2 * at->size[1];
     int64_t first[2] = {2 * at->first[0], 2 * at->first[1]}, size[2] = {2 * at->size[0], pitch};
     at->places = ml_winograd_walk(&at->layout, at->size);

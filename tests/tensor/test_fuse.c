@@ -15,7 +15,15 @@
 #include "tensor/ops.h"
 #include "tensor/plan.h"
 
-enum { B = 2, T = 5, HEADS = 3, D = 8, WIDTH = HEADS * D, FFN = 75, PARAMS = 10 };
+enum {
+    B = 2,
+    T = 20, /* more rows than count as few */
+    HEADS = 3,
+    D = 8,
+    WIDTH = HEADS * D,
+    FFN = 75,
+    PARAMS = 10
+};
 
 /* A block of a transformer without its attention, so that all of it is rules of fuse.c. */
 struct block {
