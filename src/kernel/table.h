@@ -232,6 +232,10 @@ struct ml_kernels {
     void (*adamw)(int64_t n, float *w, float *m, float *v, const float *g,
                   const struct ml_adamw_step *step);
 
+    /* MinHash: least[j] = min(least[j], min over i of a[j] * x[i] + b[j] mod 2^32), i < n, j < k. */
+    void (*minhash)(int64_t n, int64_t k, uint32_t *least, const uint32_t *x, const uint32_t *a,
+                    const uint32_t *b);
+
     struct ml_gemm_kernel gemm_f32, gemm_bf16; /* bf16 inputs, f32 accumulation */
     struct ml_gemm_i8_kernel gemm_i8;
 };

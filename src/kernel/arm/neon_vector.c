@@ -5,6 +5,7 @@
 #include "kernel/arm/arm.h"
 #include "kernel/lanes/lanes_elementwise.inc"
 #include "kernel/lanes/lanes_gemv.inc"
+#include "kernel/lanes/lanes_minhash.inc"
 #include "kernel/lanes/lanes_panels.inc"
 #include "kernel/lanes/lanes_planes.inc"
 #include "kernel/lanes/lanes_rows.inc"
@@ -17,6 +18,7 @@ void ml_neon_vector(struct ml_kernels *out)
     lanes_rows(out);
     lanes_planes(out);
     out->gemv = gemv;
+    out->minhash = minhash;
     out->mix = mix;
     out->panels = panels;
 }

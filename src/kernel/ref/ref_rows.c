@@ -158,8 +158,19 @@ static void rotate_pairs(int64_t n, float *y, const float *x, const float *cosin
     }
 }
 
+static void op_minhash(int64_t n, int64_t k, uint32_t *least, const uint32_t *x, const uint32_t *a,
+                       const uint32_t *b)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < k; j++) {
+            uint32_t value = a[j] * x[i] + b[j];
+            least[j] = value < least[j] ? value : least[j];
+        }
+}
+
 void ml_ref_rows(struct ml_kernels *out)
 {
+    out->minhash = op_minhash;
     out->sum = op_sum;
     out->dot = op_dot;
     out->max = op_max;
