@@ -115,11 +115,9 @@ struct ml_near_entry {
     uint32_t text;
 };
 
-int64_t ml_near_index_find(const struct ml_near_index *index, const struct ml_signature *s,
-                           double threshold, double *similarity)
+void ml_near_index_each(const struct ml_near_index *index, const struct ml_signature *s,
+                        double threshold, ml_near_fn *visit, void *arg)
 {
-    int64_t best = -1;
-    double most = threshold;
     uint32_t last = UINT32_MAX; /* the same candidate in band after band */
     for (int band = 0; index->size && band < ML_MINHASH_BANDS; band++) {
         int looks = 0;
@@ -131,15 +129,33 @@ int64_t ml_near_index_find(const struct ml_near_index *index, const struct ml_si
             looks++;
             last = text;
             double alike = agreement(index->signatures[text], s->least);
-            if (alike > most || (alike == most && best < 0)) {
-                most = alike;
-                best = index->ids[text];
-            }
+            if (alike >= threshold && !visit(arg, index->ids[text], alike))
+                return;
         }
     }
+}
+
+struct nearest {
+    int64_t id;
+    double similarity;
+};
+
+static bool keep_nearest(void *arg, int64_t id, double similarity)
+{
+    struct nearest *best = arg;
+    if (best->id < 0 || similarity > best->similarity)
+        *best = (struct nearest){id, similarity};
+    return true;
+}
+
+int64_t ml_near_index_find(const struct ml_near_index *index, const struct ml_signature *s,
+                           double threshold, double *similarity)
+{
+    struct nearest best = {.id = -1};
+    ml_near_index_each(index, s, threshold, keep_nearest, &best);
     if (similarity)
-        *similarity = best < 0 ? 0 : most;
-    return best;
+        *similarity = best.similarity;
+    return best.id;
 }
 
 static void put_entry(struct ml_near_entry *entries, uint64_t size, struct ml_near_entry entry)

@@ -44,6 +44,11 @@ struct ml_near_index {
     int64_t *ids;
     size_t count, capacity;
 };
+/* Visits the texts with at least `threshold`, each at least once; stops when visit returns false.
+ */
+typedef bool ml_near_fn(void *arg, int64_t id, double similarity);
+void ml_near_index_each(const struct ml_near_index *index, const struct ml_signature *signature,
+                        double threshold, ml_near_fn *visit, void *arg);
 /* The id of the most similar text with at least `threshold`, and how similar; -1: none. */
 int64_t ml_near_index_find(const struct ml_near_index *index, const struct ml_signature *signature,
                            double threshold, double *similarity);
