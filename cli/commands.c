@@ -54,6 +54,18 @@ static const struct option collect_options[] = {
     END,
 };
 
+static const struct option curate_options[] = {
+    {"dry-run",
+     'n',
+     NULL,
+     {"show what would go and why; write nothing", "只显示哪些会被去掉及原因，不写入"}},
+    {"input", 'i', "NAME", {"curate this dataset", "要整理的数据集"}},
+    {"output", 'o', "NAME", {"into this one", "整理结果的数据集"}},
+    {"examples", 0, NULL, {"show examples of what was dropped", "显示被去掉的例子"}},
+    {"seed", 0, "N", {"for what is random (default: 0)", "随机种子（默认：0）"}},
+    END,
+};
+
 static const struct option train_options[] = {
     {"set",
      's',
@@ -171,6 +183,23 @@ static const struct command commands[] = {
      1,
      -1,
      run_collect},
+    {"curate",
+     "RECIPE",
+     {"clean a dataset by a recipe: language, quality, duplicates, privacy, splits",
+      "按配方整理数据集：语言、质量、去重、隐私、划分"},
+     {"A recipe is a YAML file with input, output and steps; recipes/curate.yaml is a good\n"
+      "start and docs/curate.md lists every step. The input stays as it is.\n\n"
+      "  maliang curate recipes/curate.yaml --input tales --output tales-clean --dry-run\n"
+      "  maliang curate recipes/curate.yaml --input tales --output tales-clean\n",
+      "配方是含 input、output、steps 的 YAML 文件；可从 recipes/curate.yaml 开始，全部步骤见\n"
+      "docs/curate.md。输入数据集保持不变。\n\n"
+      "  maliang curate recipes/curate.yaml --input tales --output tales-clean --dry-run\n"
+      "  maliang curate recipes/curate.yaml --input tales --output tales-clean\n"},
+     curate_options,
+     NULL,
+     1,
+     1,
+     run_curate},
     {"train",
      "RECIPE",
      {"train a model by a recipe; the same command again resumes",

@@ -3,6 +3,7 @@
 #define MALIANG_H
 
 #include "maliang/catalog.h"
+#include "maliang/curate.h"
 #include "maliang/engine.h"
 #include "maliang/error.h"
 #include "maliang/material.h"

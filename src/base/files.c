@@ -327,6 +327,25 @@ void ml_writer_abort(struct ml_writer *writer)
     *writer = (struct ml_writer){0};
 }
 
+int ml_file_write_private(const char *path, const void *bytes, size_t n, struct ml_error *err)
+{
+    struct ml_writer writer = {0};
+    char reason[128];
+    int status = ml_writer_open(&writer, path, err);
+    if (status)
+        return status;
+    if (fchmod(fileno(writer.stream), 0600) != 0)
+        status = ml_fail(err, ML_ERR_IO, "%s: cannot be kept private: %s", path,
+                         strerror_r(errno, reason, sizeof reason));
+    if (status == 0)
+        status = ml_writer_put(&writer, bytes, n, err);
+    if (status == 0)
+        status = ml_writer_commit(&writer, err);
+    else
+        ml_writer_abort(&writer);
+    return status;
+}
+
 int ml_file_write(const char *path, const void *bytes, size_t n, struct ml_error *err)
 {
     struct ml_writer writer;

@@ -40,6 +40,8 @@ int ml_writer_commit(struct ml_writer *writer, struct ml_error *err);
 void ml_writer_abort(struct ml_writer *writer); /* accepts a committed or zeroed writer */
 int ml_file_write(const char *path, const void *bytes, size_t n,
                   struct ml_error *err); /* open+put+commit */
+/* The same for keys: nobody but the owner may read it (mode 0600). */
+int ml_file_write_private(const char *path, const void *bytes, size_t n, struct ml_error *err);
 
 bool ml_path_exists(const char *path);
 bool ml_path_is_dir(const char *path);

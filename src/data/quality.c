@@ -297,7 +297,7 @@ static void repeated_paragraphs(struct ml_quality *q, const struct ml_word_scan 
         for (; end < s->line_count && !s->lines[end].after_blank; end++)
             chars += s->lines[end].chars;
         const struct ml_scan_line *last = &s->lines[end - 1];
-        uint64_t key = ml_bytes_hash(s->text + s->lines[i].start,
+        uint64_t key = ml_scan_hash(s->text + s->lines[i].start,
                                      last->start + last->bytes - s->lines[i].start);
         struct ml_quality_slot *slot = find(&t, key);
         sums->paragraphs++;
@@ -316,7 +316,7 @@ static void measure_lines(struct ml_quality *q, const struct ml_word_scan *s)
     for (size_t i = 0; i < s->line_count; i++) {
         const struct ml_scan_line *line = &s->lines[i];
         add_line(q, s, line, &sums);
-        struct ml_quality_slot *slot = find(&t, ml_bytes_hash(s->text + line->start, line->bytes));
+        struct ml_quality_slot *slot = find(&t, ml_scan_hash(s->text + line->start, line->bytes));
         if (slot->count++) {
             sums.repeated++;
             sums.repeated_chars += line->chars;

@@ -39,6 +39,11 @@ int ml_text_set_add(struct ml_text_set *set, uint64_t key, bool *before, struct 
     return 0;
 }
 
+bool ml_text_set_has(const struct ml_text_set *set, uint64_t key)
+{
+    return set->size && *slot_of(set->slots, set->size, key ? key : 1) != 0;
+}
+
 void ml_text_set_clear(struct ml_text_set *set)
 {
     if (!set)

@@ -15,6 +15,7 @@ struct ml_text_set {
 };
 /* *before: it was in it already. */
 int ml_text_set_add(struct ml_text_set *set, uint64_t key, bool *before, struct ml_error *err);
+bool ml_text_set_has(const struct ml_text_set *set, uint64_t key);
 void ml_text_set_clear(struct ml_text_set *set); /* accepts NULL */
 
 #endif

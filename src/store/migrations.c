@@ -45,7 +45,19 @@ static const char version_1[] =
     "  parameters INTEGER NOT NULL, metrics TEXT NOT NULL, licence TEXT NOT NULL,"
     "  created INTEGER NOT NULL, stage TEXT NOT NULL);";
 
-const struct ml_migration ml_migrations[] = {{1, version_1}};
+/* curation: one run of a recipe over a dataset; output NULL: it did not come to its end.
+ * curation_verdict: why a record was dropped. */
+static const char version_2[] =
+    "CREATE TABLE curation("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, recipe TEXT NOT NULL,"
+    "  recipe_hash BLOB NOT NULL, input INTEGER NOT NULL REFERENCES dataset(id),"
+    "  output INTEGER REFERENCES dataset(id), report TEXT NOT NULL, created INTEGER NOT NULL);"
+    "CREATE TABLE curation_verdict("
+    "  curation INTEGER NOT NULL REFERENCES curation(id), record INTEGER NOT NULL"
+    "  REFERENCES record(id), step TEXT NOT NULL, reason TEXT NOT NULL, value REAL,"
+    "  PRIMARY KEY(curation, record)) WITHOUT ROWID;";
+
+const struct ml_migration ml_migrations[] = {{1, version_1}, {2, version_2}};
 const int ml_migration_count = sizeof ml_migrations / sizeof ml_migrations[0];
 
 /* One integer of a query without parameters. */

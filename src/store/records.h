@@ -56,6 +56,11 @@ int ml_records_add_part(struct ml_workspace *workspace, struct ml_source_pass *p
                         const struct ml_record *record, int64_t *id,
                         enum ml_record_outcome *outcome, struct ml_error *err);
 
+/* A record of the pass whose bytes lie in another blob than the pass's: record->blob. */
+int ml_records_add_derived(struct ml_workspace *workspace, struct ml_source_pass *pass,
+                           const struct ml_record *record, int64_t *id,
+                           enum ml_record_outcome *outcome, struct ml_error *err);
+
 /* A record of its own: keeps the n bytes as a blob and adds or finds the row. What the same source
  * held before is marked as replaced when these bytes are new. kind, type and source must be set. */
 int ml_records_add(struct ml_workspace *workspace, const struct ml_record *record,

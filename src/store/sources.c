@@ -200,6 +200,21 @@ int ml_records_add_part(struct ml_workspace *ws, struct ml_source_pass *pass,
     return 0;
 }
 
+int ml_records_add_derived(struct ml_workspace *ws, struct ml_source_pass *pass,
+                           const struct ml_record *record, int64_t *id,
+                           enum ml_record_outcome *outcome, struct ml_error *err)
+{
+    struct ml_source_pass there = *pass;
+    int status = ml_blob_row(ws, record->blob, &there.blob, err);
+    if (status == ML_ERR_NOT_FOUND)
+        return ml_fail(err, status, "a record's bytes (blob %.12s) are not in the store",
+                       record->blob);
+    if (status == 0)
+        status = ml_records_add_part(ws, &there, record, id, outcome, err);
+    pass->records = there.records;
+    return status;
+}
+
 static int add_whole(struct ml_workspace *ws, const struct ml_record *record, const void *bytes,
                      size_t n, int64_t *id, enum ml_record_outcome *outcome, struct ml_error *err)
 {

@@ -31,7 +31,7 @@ static uint64_t mix(uint64_t hash, uint64_t value)
     return hash ^ hash >> 32;
 }
 
-uint64_t ml_bytes_hash(const void *bytes, size_t n)
+uint64_t ml_scan_hash(const void *bytes, size_t n)
 {
     const uint8_t *at = bytes;
     uint64_t hash = n * MULTIPLIER, eight;

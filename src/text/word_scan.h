@@ -53,7 +53,7 @@ int ml_word_scan(struct ml_word_scan *scan, const char *text, size_t n, struct m
 void ml_word_scan_clear(struct ml_word_scan *scan); /* accepts NULL */
 
 /* A fast hash of bytes, 64 bits, for tables in memory only. */
-uint64_t ml_bytes_hash(const void *bytes, size_t n);
+uint64_t ml_scan_hash(const void *bytes, size_t n);
 /* The hash that a scan gives to a word, written in lower case. */
 uint64_t ml_word_hash(const char *word, size_t n);
 
