@@ -21,6 +21,14 @@ static double share(double part, double whole)
 
 /* ---- memory ---- */
 
+static void free_sums(struct ml_quality *q)
+{
+    ml_mem_free(q->sums);
+    ml_mem_free(q->chars);
+    ml_mem_free(q->places);
+    ml_mem_free(q->repeats);
+}
+
 static int make_room(struct ml_quality *q, size_t words, size_t lines, struct ml_error *err)
 {
     size_t most = words > lines ? words : lines, slots = 256;
@@ -32,11 +40,12 @@ static int make_room(struct ml_quality *q, size_t words, size_t lines, struct ml
         q->slot_capacity = q->slots ? slots : 0;
     }
     if (words + 1 > q->sum_capacity) {
-        ml_mem_free(q->sums);
-        ml_mem_free(q->chars);
+        free_sums(q);
         q->sums = ml_mem_alloc((words + 1) * 2 * sizeof *q->sums);
         q->chars = ml_mem_alloc((words + 1) * 2 * sizeof *q->chars);
-        q->sum_capacity = q->sums && q->chars ? (words + 1) * 2 : 0;
+        q->places = ml_mem_alloc((words + 1) * 4 * sizeof *q->places);
+        q->repeats = ml_mem_alloc((words + 1) * 2);
+        q->sum_capacity = q->sums && q->chars && q->places && q->repeats ? (words + 1) * 2 : 0;
     }
     if (!q->slot_capacity || !q->sum_capacity)
         return ml_fail(err, ML_ERR_MEMORY, "out of memory judging a text");
@@ -48,8 +57,7 @@ void ml_quality_clear(struct ml_quality *q)
     if (!q)
         return;
     ml_mem_free(q->slots);
-    ml_mem_free(q->sums);
-    ml_mem_free(q->chars);
+    free_sums(q);
     *q = (struct ml_quality){0};
 }
 
@@ -239,33 +247,33 @@ static bool is_bullet(const char *line, size_t n)
     return false;
 }
 
+/* Bytes at which a sentence may end: . ! ? and the first byte of wide characters. */
+static const uint8_t may_end[256] = {['.'] = 1,  ['!'] = 1,  ['?'] = 1,  [0xD8] = 2, [0xDB] = 2,
+                                     [0xE0] = 2, [0xE2] = 2, [0xE3] = 2, [0xEF] = 2};
+
 /* Sentences of a line: its ends of sentences before a blank (or anywhere for full-width marks),
  * and what follows the last one. */
 static size_t count_sentences(const char *line, size_t n)
 {
-    size_t count = 0, after = 0;
-    for (size_t at = 0; at < n; at++) {
-        uint8_t b = (uint8_t)line[at];
-        if (b == '.' || b == '!' || b == '?') {
-            if (at + 1 == n || line[at + 1] == ' ' || line[at + 1] == '"') {
-                count += after > 0;
-                after = 0;
-            }
-        } else if (b >= 0xE3 && b <= 0xEF && n - at >= 3) {
-            uint32_t c;
-            ml_char_next(line + at, &c);
-            at += 2;
-            if (ends_sentence(c)) {
-                count += after > 0;
-                after = 0;
-            } else {
-                after++;
-            }
-        } else {
-            after += b != ' ';
+    size_t count = 0, begin = 0;
+    for (size_t at = 0; at < n;) {
+        while (at < n && !may_end[(uint8_t)line[at]])
+            at++;
+        if (at == n)
+            break;
+        uint32_t c;
+        size_t length = ml_char_next(line + at, &c), next = at + length;
+        bool end =
+            length > 1 ? ends_sentence(c) : next == n || line[next] == ' ' || line[next] == '"';
+        if (end) {
+            count += at > begin;
+            while (next < n && (line[next] == ' ' || line[next] == '"'))
+                next++;
+            begin = next;
         }
+        at = next;
     }
-    return count + (after > 1);
+    return count + (n > begin + 1);
 }
 
 struct line_sums {
@@ -298,7 +306,7 @@ static void repeated_paragraphs(struct ml_quality *q, const struct ml_word_scan 
             chars += s->lines[end].chars;
         const struct ml_scan_line *last = &s->lines[end - 1];
         uint64_t key = ml_scan_hash(s->text + s->lines[i].start,
-                                     last->start + last->bytes - s->lines[i].start);
+                                    last->start + last->bytes - s->lines[i].start);
         struct ml_quality_slot *slot = find(&t, key);
         sums->paragraphs++;
         if (slot->count++) {
@@ -364,54 +372,104 @@ static uint64_t power_of(size_t n)
     return power;
 }
 
-/* Characters of the run of n words that covers most of the text. */
-static uint64_t top_run(struct ml_quality *q, size_t words, size_t n)
+/* Runs of `length` words that occur more than once: where they begin, in order, and the slot of
+ * each. A longer run can only repeat where the shorter ones at both its ends do, so after the
+ * pairs, which are looked at everywhere, there are few left. */
+struct runs {
+    uint32_t *at, *slots;
+    uint8_t *repeats; /* [words]: 1 where one begins */
+    size_t count, words, length;
+};
+
+/* All runs of n words, whether they repeat or not. */
+static void all_runs(struct runs *r, size_t n)
 {
-    uint64_t best = 0, power = power_of(n);
-    if (words < n)
-        return 0;
-    struct table t = table_for(q, words);
-    for (size_t at = 0; at + n <= words; at++) {
-        uint32_t count = ++find(&t, run_key(q, at, n, power))->count;
-        if (count < 2)
-            continue;
-        uint64_t chars = count * (q->chars[at + n] - q->chars[at]);
+    r->count = r->words >= n ? r->words - n + 1 : 0;
+    for (size_t i = 0; i < r->count; i++)
+        r->at[i] = (uint32_t)i;
+    memset(r->repeats, 1, r->words);
+    r->length = n;
+}
+
+/* From runs of r->length words to runs of n. */
+static struct table lengthen(struct ml_quality *q, struct runs *r, size_t n)
+{
+    uint64_t power = power_of(n);
+    size_t more = n - r->length, kept = 0;
+    for (size_t i = 0; i < r->count; i++) { /* without branches: which stay is hard to foresee */
+        uint32_t at = r->at[i];
+        r->at[kept] = at;
+        kept += at + n <= r->words && r->repeats[at + more];
+    }
+    struct table t = table_for(q, kept);
+    for (size_t i = 0; i < kept; i++) {
+        struct ml_quality_slot *slot = find(&t, run_key(q, r->at[i], n, power));
+        slot->count++;
+        r->slots[i] = (uint32_t)(slot - t.slots);
+    }
+    memset(r->repeats, 0, r->words);
+    r->count = 0;
+    for (size_t i = 0; i < kept; i++) {
+        uint32_t at = r->at[i], slot = r->slots[i];
+        bool repeats = t.slots[slot].count > 1;
+        r->at[r->count] = at;
+        r->slots[r->count] = slot;
+        r->count += repeats;
+        r->repeats[at] = repeats;
+    }
+    r->length = n;
+    return t;
+}
+
+/* Characters of the run that covers most of the text. */
+static uint64_t top_run(const struct ml_quality *q, const struct runs *r, const struct table *t)
+{
+    uint64_t best = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        size_t at = r->at[i];
+        uint64_t chars = t->slots[r->slots[i]].count * (q->chars[at + r->length] - q->chars[at]);
         best = chars > best ? chars : best;
     }
     return best;
 }
 
-/* Characters in runs of n words that were seen before; a run that repeats is passed over whole. */
-static uint64_t repeated_runs(struct ml_quality *q, size_t words, size_t n)
+/* Characters in runs that were seen before; one that repeats is passed over whole. A slot that was
+ * seen gets a count of 0. */
+static uint64_t repeated_runs(const struct ml_quality *q, const struct runs *r,
+                              const struct table *t)
 {
-    uint64_t repeated = 0, power = power_of(n);
-    if (words < n)
-        return 0;
-    struct table t = table_for(q, words);
-    for (size_t at = 0; at + n <= words;) {
-        struct ml_quality_slot *slot = find(&t, run_key(q, at, n, power));
-        if (slot->count++) {
-            repeated += q->chars[at + n] - q->chars[at];
-            at += n;
-        } else {
-            at++;
+    uint64_t repeated = 0;
+    size_t free_from = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        size_t at = r->at[i];
+        struct ml_quality_slot *slot = &t->slots[r->slots[i]];
+        if (at < free_from)
+            continue;
+        if (slot->count == 0) {
+            repeated += q->chars[at + r->length] - q->chars[at];
+            free_from = at + r->length;
         }
+        slot->count = 0;
     }
     return repeated;
 }
 
-/* A run of 6 repeats only where one of 5 does, so clean texts cost four tables, not nine. */
 static void measure_runs(struct ml_quality *q, const struct ml_word_scan *s)
 {
-    size_t scale = q->cjk ? 2 : 1, words = s->word_count;
+    size_t scale = q->cjk ? 2 : 1;
+    struct runs r = {.at = q->places,
+                     .slots = q->places + q->sum_capacity,
+                     .repeats = q->repeats,
+                     .words = s->word_count};
     sum_words(q, s);
-    double all = (double)q->chars[words];
-    for (size_t n = 2; n <= 4; n++)
-        q->metric[ML_METRIC_TOP_2GRAM + n - 2] = share((double)top_run(q, words, n * scale), all);
-    double last = 1;
-    for (size_t n = 5; n <= 10; n++) {
-        last = last > 0 ? share((double)repeated_runs(q, words, n * scale), all) : 0;
-        q->metric[ML_METRIC_DUP_5GRAM + n - 5] = last;
+    all_runs(&r, scale);
+    double all = (double)q->chars[s->word_count];
+    for (size_t n = 2; n <= 10; n++) {
+        struct table t = lengthen(q, &r, n * scale);
+        if (n <= 4)
+            q->metric[ML_METRIC_TOP_2GRAM + n - 2] = share((double)top_run(q, &r, &t), all);
+        else
+            q->metric[ML_METRIC_DUP_5GRAM + n - 5] = share((double)repeated_runs(q, &r, &t), all);
     }
 }
 

@@ -85,6 +85,8 @@ struct ml_quality {
     size_t slot_capacity;
     uint64_t *sums; /* prefix hashes of the words */
     uint64_t *chars;
+    uint32_t *places; /* [2 * sum_capacity]: where runs begin, and their slots */
+    uint8_t *repeats;
     size_t sum_capacity;
     double metric[ML_METRIC_COUNT]; /* of the last text; NaN: not measured */
     bool cjk;                       /* characters were taken for words */

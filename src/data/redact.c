@@ -307,6 +307,42 @@ static const struct secret_form forms[] = {
     {"SG.", "_-.", 40, 255},   {"AKID", "", 32, 32},
 };
 
+/* The first two letters tell nearly every word that it begins none of them. */
+static bool may_begin_token(char a, char b)
+{
+    switch (a) {
+    case 'A':
+        return b == 'K' || b == 'S' || b == 'I';
+    case 'g':
+        return b == 'h' || b == 'i' || b == 'l';
+    case 's':
+    case 'r':
+        return b == 'k';
+    case 'x':
+        return b == 'o';
+    case 'e':
+        return b == 'y';
+    case 'h':
+        return b == 'f';
+    case 'n':
+        return b == 'p';
+    case 'L':
+        return b == 'T';
+    case 'S':
+        return b == 'G';
+    default:
+        return false;
+    }
+}
+
+static bool may_begin_assignment(char a, char b)
+{
+    a = (char)(a | 0x20);
+    b = (char)(b | 0x20);
+    return (a == 'p' && b == 'a') || (a == 's' && b == 'e') ||
+           (a == 'a' && (b == 'p' || b == 'c' || b == 'u'));
+}
+
 static bool has_digit(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -407,9 +443,10 @@ static bool find_at_word(const struct look *l, size_t at, struct ml_pii_span *ou
     unsigned char c = (unsigned char)l->text[at], second = (unsigned char)byte_at(l, at + 1);
     if (isdigit(c) && find_at_digit(l, at, out))
         return true;
-    if (wants(l, ML_PII_SECRET) && strchr("AgsrxheLnS", c) && find_token(l, at, out))
+    if (wants(l, ML_PII_SECRET) && may_begin_token((char)c, (char)second) && find_token(l, at, out))
         return true;
-    if (wants(l, ML_PII_SECRET) && strchr("pPaAsS", c) && find_assignment(l, at, out))
+    if (wants(l, ML_PII_SECRET) && may_begin_assignment((char)c, (char)second) &&
+        find_assignment(l, at, out))
         return true;
     if (wants(l, ML_PII_IBAN) && isupper(c) && isupper(second) && is_digit(l, at + 2) &&
         find_iban(l, at, out))

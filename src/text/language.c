@@ -51,6 +51,36 @@ static size_t sample(char out[ML_LANGUAGE_SAMPLE + PIECES], const char *text, si
     return used;
 }
 
+/* A text in ideographs is Chinese or Japanese and one in hangul is Korean, whatever single lines
+ * that the model never saw look like to it. */
+static void keep_script(const struct ml_classifier *model, const char *text, size_t size,
+                        float *probabilities)
+{
+    size_t counts[ML_CHAR_CLASS_COUNT] = {0};
+    float sum = 0;
+    for (size_t at = 0; at < size;) {
+        uint32_t c;
+        at += ml_char_next(text + at, &c);
+        counts[ml_char_class(c)]++;
+    }
+    size_t ideographs = counts[ML_CHAR_HAN] + counts[ML_CHAR_KANA];
+    bool hangul = counts[ML_CHAR_HANGUL] > ideographs + counts[ML_CHAR_LETTER];
+    if (!hangul && ideographs <= counts[ML_CHAR_HANGUL] + counts[ML_CHAR_LETTER])
+        return;
+    for (int i = 0; i < ml_classifier_labels(model); i++) {
+        const char *code = ml_classifier_label(model, i);
+        bool fits = hangul ? strcmp(code, "ko") == 0
+                           : strcmp(code, "ja") == 0 ||
+                                 (strcmp(code, "zh") == 0 && counts[ML_CHAR_KANA] == 0) ||
+                                 (strcmp(code, "zh") == 0 &&
+                                  counts[ML_CHAR_KANA] * 20 < counts[ML_CHAR_HAN]);
+        probabilities[i] = fits ? probabilities[i] + 1e-9f : 0;
+        sum += probabilities[i];
+    }
+    for (int i = 0; i < ml_classifier_labels(model); i++)
+        probabilities[i] /= sum;
+}
+
 int ml_language_identify(const struct ml_classifier *model, struct ml_classifier_work *work,
                          const char *text, size_t size, struct ml_language *out,
                          struct ml_error *err)
@@ -64,6 +94,9 @@ int ml_language_identify(const struct ml_classifier *model, struct ml_classifier
     int best = ml_classifier_apply(model, work, text, size, probabilities, err);
     if (best < 0)
         return best;
+    keep_script(model, text, size, probabilities);
+    for (int i = 0; i < ml_classifier_labels(model); i++)
+        best = probabilities[i] > probabilities[best] ? i : best;
     struct ml_language found = {.probability = work->count ? probabilities[best] : 0};
     if (work->count)
         snprintf(found.code, sizeof found.code, "%.7s", ml_classifier_label(model, best));
