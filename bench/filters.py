@@ -30,7 +30,9 @@ def peer_filters():
 def peer_minhash():
     from datatrove.pipeline.dedup import MinhashDedupSignature
     from datatrove.pipeline.dedup.minhash import MinhashConfig
-    return MinhashDedupSignature(output_folder="/tmp", config=MinhashConfig(num_buckets=14, hashes_per_bucket=8))
+    from datatrove.utils.hashing import HashConfig
+    return MinhashDedupSignature(output_folder="/tmp", config=MinhashConfig(
+        hash_config=HashConfig(precision=64, hash_fc="sha1"), num_buckets=14, hashes_per_bucket=8))
 
 
 def main():

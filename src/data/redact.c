@@ -182,10 +182,12 @@ static bool is_us(const struct look *l, size_t at, const struct run *r)
     size_t area = 0;
     while (is_digit(l, at + area))
         area++;
-    size_t middle = at + area + 1 + (byte_at(l, at + area + 1) == ' '), length = 0;
+    size_t middle = at + area + 1 + (byte_at(l, at + area + 1) == ' '), length = 0, last = 0;
     while (is_digit(l, middle + length))
         length++;
-    return r->separated && r->count == 10 && area == 3 && length == 3 && r->digits[0] >= '2' &&
+    while (is_digit(l, middle + length + 1 + last))
+        last++;
+    return r->separated && r->count == 10 && area == 3 && length == 3 && last == 4 && r->digits[0] >= '2' &&
            r->digits[3] >= '2';
 }
 
@@ -221,6 +223,9 @@ static bool find_ipv4(const struct look *l, size_t at, struct ml_pii_span *out)
             return false;
     }
     if (!ends_here(l, to) || octets[0] == 0 || octets[0] == 127 || octets[0] == 255)
+        return false;
+    /* 3.2.2.5 is a section; the few addresses like 8.8.8.8 are nobody's. */
+    if (octets[0] < 10 && octets[1] < 10 && octets[2] < 10 && octets[3] < 10)
         return false;
     /* "version 1.2.3.4", "第 3.1.2.4 节": small numbers after such a word are no address */
     size_t before = at > 12 ? at - 12 : 0;
