@@ -91,7 +91,8 @@ struct ml_http {
     CURL *curl;
     struct ml_http_options options;
     struct ml_arena arena;
-    const char **allowed; /* as ml_web_url.host spells them */
+    const char **allowed;     /* as ml_web_url.host spells them */
+    struct curl_slist *fixed; /* names, by the options' `resolve` */
     char problem[CURL_ERROR_SIZE];
 };
 
@@ -157,26 +158,29 @@ int ml_http_open(struct ml_http **out, const struct ml_http_options *options, st
         ml_arena_init(&http->arena, 0);
         status = copy_allowed(http, err);
     }
+    if (status == 0 && http->options.resolve) {
+        http->fixed = curl_slist_append(NULL, http->options.resolve);
+        status = http->fixed ? 0 : fail_memory(err);
+    }
     if (status == 0) {
         http->curl = curl_easy_init();
         status = http->curl ? 0 : fail_memory(err);
     }
-    if (status) {
-        if (http)
-            ml_arena_clear(&http->arena);
-        ml_mem_free(http);
+    if (status == 0)
+        *out = http;
+    else if (http)
+        ml_http_close(http);
+    else
         curl_global_cleanup();
-        return status;
-    }
-    *out = http;
-    return 0;
+    return status;
 }
 
 void ml_http_close(struct ml_http *http)
 {
     if (!http)
         return;
-    curl_easy_cleanup(http->curl);
+    curl_easy_cleanup(http->curl); /* accepts NULL, as the next does */
+    curl_slist_free_all(http->fixed);
     ml_arena_clear(&http->arena);
     ml_mem_free(http);
     curl_global_cleanup();
@@ -327,6 +331,7 @@ static CURLcode set_options(struct exchange *x, struct curl_slist *headers)
     curl_easy_reset(c); /* options only: connections stay */
     codes[n++] = curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->http->problem);
     codes[n++] = curl_easy_setopt(c, CURLOPT_URL, x->url->text);
+    codes[n++] = curl_easy_setopt(c, CURLOPT_RESOLVE, x->http->fixed);
     codes[n++] = curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     codes[n++] = curl_easy_setopt(c, CURLOPT_USERAGENT, o->agent);
     codes[n++] = curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);

@@ -43,9 +43,11 @@ struct ml_http_options {
                                negative: none */
     const char *const *allowed_hosts; /* may have private addresses */
     size_t allowed_count;
-    const char *proxy; /* "http://proxy:3128"; NULL: none, whatever the environment says. A proxy
-                          looks names up itself, so that only private addresses that are spelt as
-                          digits can be refused then */
+    const char *proxy;   /* "http://proxy:3128"; NULL: none, whatever the environment says. A proxy
+                            looks names up itself, so that only private addresses that are spelt as
+                            digits can be refused then */
+    const char *resolve; /* "name:port:address": what a name means, whatever the system's resolver
+                            says (split networks, tests); NULL: nothing fixed */
     const volatile int *cancel; /* becomes non-zero: stop */
     struct ml_http_clock clock;
 };

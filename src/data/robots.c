@@ -181,12 +181,22 @@ static int take_lines(struct reader *r, const char *text, size_t n, struct ml_er
     return status;
 }
 
+/* How much of a file is read. A line that the limit cuts would say something else. */
+static size_t read_size(const char *text, size_t n)
+{
+    if (n < ML_ROBOTS_MAX_BYTES)
+        return n;
+    for (n = ML_ROBOTS_MAX_BYTES; n > 0 && text[n - 1] != '\n' && text[n - 1] != '\r';)
+        n--;
+    return n;
+}
+
 int ml_robots_parse(struct ml_robots *out, struct ml_arena *arena, const char *text, size_t n,
                     const char *agent, struct ml_error *err)
 {
     struct reader r = {.arena = arena, .agent = agent};
     struct ml_robots robots = {0};
-    int status = take_lines(&r, text, n < ML_ROBOTS_MAX_BYTES ? n : ML_ROBOTS_MAX_BYTES, err);
+    int status = take_lines(&r, text, read_size(text, n), err);
     const struct ml_buffer *rules = r.own_seen ? &r.own : &r.any;
     if (status == 0) {
         robots.rules = (const struct ml_robots_rule *)ml_arena_strndup(

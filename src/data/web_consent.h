@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define ML_WEB_PRODUCT   "Maliang" /* the name that sites know this program by */
 #define ML_CONSENT_BYTES 128
 
 /* Each call below looks at one statement and writes "denied: WHERE WHAT" when it denies training

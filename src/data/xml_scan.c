@@ -327,7 +327,7 @@ static int skip_doctype(struct ml_xml *xml, struct ml_error *err)
 /* A comment, a processing instruction, CDATA or a document type. *tag: none of these. */
 static int take_markup(struct ml_xml *xml, bool *tag, struct ml_error *err)
 {
-    size_t end = xml->at;
+    size_t end = 0;
     *tag = false;
     if (stands_at(xml, xml->at, "<!--")) {
         end = behind(xml, xml->at + 4, "-->");
@@ -345,6 +345,7 @@ static int take_markup(struct ml_xml *xml, bool *tag, struct ml_error *err)
         return skip_doctype(xml, err);
     } else {
         *tag = true;
+        return 0;
     }
     if (end == 0)
         return broken(xml, err, "a comment, instruction or CDATA section does not end");
@@ -519,6 +520,8 @@ static int resolve_attributes(struct ml_xml *xml, struct ml_error *err)
 static int take_open(struct ml_xml *xml, struct ml_error *err)
 {
     size_t end = tag_end(xml), name = xml->at + 1;
+    if (skip_name(xml, name, xml->length) == name)
+        return broken(xml, err, "\"<\" begins no tag; in text it is written &lt;");
     if (end == 0)
         return broken(xml, err, "a tag does not end");
     size_t next = end + 1;
@@ -529,8 +532,6 @@ static int take_open(struct ml_xml *xml, struct ml_error *err)
                                         .size = at - name,
                                         .bindings = xml->bindings.size,
                                         .addresses = xml->addresses.size};
-    if (at == name)
-        return broken(xml, err, "\"<\" begins no tag; in text it is written &lt;");
     if (depth_of(xml) == 0 && xml->rooted)
         return broken(xml, err, "there is a second root element");
     if (depth_of(xml) >= (size_t)xml->limits.max_depth)
