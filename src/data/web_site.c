@@ -217,8 +217,11 @@ static int fetch_robots(struct ml_web_site *site, struct ml_error *err)
     bool kept = site->known && !site->closed; /* an old answer is better than none */
     site->known = true;
     site->since = ml_http_now(&site->sites->clock);
+    /* The message begins with the address that it is about: this site, or one that it redirects to.
+     */
+    bool here = strncmp(inner.message, site->origin, strlen(site->origin)) == 0;
     if (status && !kept)
-        close_site(site, status == ML_ERR_ARG, inner.message);
+        close_site(site, status == ML_ERR_ARG && here, inner.message);
     status = status ? 0 : take_robots(site, &response, err);
     ml_http_response_clear(&response);
     return status;
