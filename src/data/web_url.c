@@ -211,7 +211,7 @@ int ml_web_url_put(struct ml_buffer *out, const char *text, size_t n, const char
             i += 2;
         } else {
             escape = (unsigned char)c <= 0x20 || (unsigned char)c >= 0x7f ||
-                     strchr("\"<>\\^`{|}", c) || strchr(also, c);
+                     strchr("%\"<>\\^`{|}", c) || strchr(also, c);
         }
         if (escape)
             snprintf(spelt, sizeof spelt, "%%%02X", (unsigned)(unsigned char)c);

@@ -42,7 +42,8 @@ static void one_spelling(void **state)
     spelt("http://a/%7euser/%c3%a9%2fb/%2e%2e/c", "http://a/~user/c");
     spelt("http://a/x?q=../%41", "http://a/x?q=../A");
     spelt("http://a/b c\"<>|\\^`{}", "http://a/b%20c%22%3C%3E%7C%5C%5E%60%7B%7D");
-    spelt("http://a/50%/%zz", "http://a/50%/%zz");
+    spelt("http://a/50%/%zz", "http://a/50%25/%25zz");
+    spelt("http://a/%%366", "http://a/%2566"); /* not %66 */
     spelt("http://a//b///c", "http://a//b///c");
     spelt("http://a/静夜思?作者=李白",
           "http://a/%E9%9D%99%E5%A4%9C%E6%80%9D?%E4%BD%9C%E8%80%85=%E6%9D%8E%E7%99%BD");
