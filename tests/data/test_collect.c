@@ -46,7 +46,7 @@ static void everything(void **state)
     material_text(&m, "unknown.gbk", "\xB4\xB2\xC7\xB0\xC3\xF7\xD4\xC2\xB9\xE2\n");
     material_text(&m, "empty.txt", "");
     material_text(&m, "blank.txt", " \n\n");
-    material_text(&m, "table.csv", "a,b\n");
+    material_text(&m, "letter.rtf", "{\\rtf1 a}\n");
     material_text(&m, "big.txt",
                   "0123456789012345678901234567890123456789"
                   "0123456789012345678901234567890123456789");
@@ -104,7 +104,8 @@ static void what_records_hold(void **state)
         {"application/json", "T", "{\"author\":\"作者\",\"n\":3}", "[{\"op\":\"collect\"}]",
          "{\"text\":\"x\",\"title\":\"T\",\"author\":\"作者\",\"n\":3}"},
         {"text/plain", "b 名", "{}", "[{\"op\":\"collect\",\"from\":\"GB18030\"}]", "床前明月光\n"},
-        {"text/plain", "标题", "{}", "[{\"op\":\"collect\"}]", "# 标题\nbody\n"},
+        {"text/plain", "标题", "{}", "[{\"op\":\"collect\",\"reader\":\"markdown 1\"}]",
+         "# 标题\nbody\n"},
         {"text/plain", "", "{}", "[{\"op\":\"collect\"}]", "one"},
         {"text/plain", "", "{}", "[{\"op\":\"collect\"}]", "two"},
     };
