@@ -6,15 +6,65 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/json.h"
 #include "base/utf8.h"
 #include "data/collect_files.h"
 #include "data/collect_impl.h"
+#include "data/collect_sidecar.h"
+#include "data/readers.h"
+
+/* What the notes beside a media file say (data/collect_sidecar.h), as a JSON object; NULL: nothing.
+ * They are looked for where the file lies, so that a picture named alone has its caption too. */
+static int notes_beside(const char *path, char **out, struct ml_error *err)
+{
+    size_t n;
+    const char *ending = ml_reader_ending(path, &n);
+    int status = 0;
+    ml_json_setup();
+    json_t *meta = json_object();
+    if (!meta)
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory reading captions");
+    for (size_t i = 0; ml_sidecar_endings[i] && status == 0; i++) {
+        struct ml_buffer note = {0}, bytes = {0};
+        enum ml_collect_reason skip = ML_SKIP_COUNT;
+        char why[100];
+        status = ml_buffer_printf(&note, err, "%.*s%s", (int)(ending - path), path,
+                                  ml_sidecar_endings[i]);
+        if (status == 0)
+            status = ml_collect_load(&bytes, note.data, ML_SIDECAR_MAX_BYTES, &skip, why, err);
+        if (status == 0 && skip == ML_SKIP_COUNT)
+            status = ml_sidecar_add(meta, path, note.data, bytes.data, bytes.size, err);
+        ml_buffer_clear(&note);
+        ml_buffer_clear(&bytes);
+    }
+    if (status == 0 && json_object_size(meta) > 0)
+        status = ml_json_text(out, meta, JSON_COMPACT, err);
+    json_decref(meta);
+    return status;
+}
+
+/* Whether this file is the note of a media file that is collected with it. In the order of paths
+ * all files of one name lie together. */
+static bool is_note(const struct ml_found_file *files, size_t found, size_t i)
+{
+    if (files[i].bytes > ML_SIDECAR_MAX_BYTES || !ml_sidecar_is_note(files[i].path))
+        return false;
+    size_t from = i, to = i + 1;
+    while (from > 0 && ml_sidecar_belong(files[from - 1].path, files[i].path))
+        from--;
+    while (to < found && ml_sidecar_belong(files[to].path, files[i].path))
+        to++;
+    for (; from < to; from++)
+        if (ml_sidecar_is_media(files[from].path))
+            return true;
+    return false;
+}
 
 static int add_file(struct ml_collector *c, const struct ml_found_file *file, struct ml_error *err)
 {
     struct ml_buffer bytes = {0};
     enum ml_collect_reason skip = ML_SKIP_COUNT;
-    char why[100] = "";
+    char why[100] = "", *meta = NULL;
     uint64_t limit = c->options->max_file_bytes ? c->options->max_file_bytes : ML_COLLECT_MAX_FILE;
     ml_arena_reset(&c->scratch);
     char *source = ml_collect_source(&c->scratch, file->path);
@@ -23,12 +73,16 @@ static int add_file(struct ml_collector *c, const struct ml_found_file *file, st
     if (!uri)
         return ml_fail(err, ML_ERR_MEMORY, "out of memory collecting %s", file->path);
     int status = ml_collect_load(&bytes, file->path, limit, &skip, why, err);
-    const struct ml_collect_item item = {.uri = uri, .bytes = bytes.data, .size = bytes.size};
+    if (status == 0 && skip == ML_SKIP_COUNT && ml_sidecar_is_media(file->path))
+        status = notes_beside(file->path, &meta, err);
+    const struct ml_collect_item item = {
+        .uri = uri, .bytes = bytes.data, .size = bytes.size, .meta = meta};
     if (status == 0 && skip != ML_SKIP_COUNT)
         ml_collect_skip(c->report, skip, uri, 0, *why ? why : NULL);
     else if (status == 0)
         status = ml_collect_item(c, &item, err);
     ml_buffer_clear(&bytes);
+    ml_mem_free(meta);
     ml_mem_free(uri);
     return status;
 }
@@ -51,7 +105,7 @@ static int add_files(struct ml_collector *c, const struct ml_found_file *files, 
         c->done = i;
         c->path = files[i].path;
         status = ml_collect_tell(c, err);
-        if (status == 0)
+        if (status == 0 && !is_note(files, found, i))
             status = add_file(c, &files[i], err);
     }
     c->done = found;

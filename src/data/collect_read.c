@@ -6,7 +6,10 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "data/collect_impl.h"
+#include "data/collect_members.h"
 #include "data/readers.h"
+
+#define MAX_DEPTH 3 /* an archive in an archive in an archive */
 
 /* One document. Texts are offsets into `names`; 0 is "". */
 struct found {
@@ -25,6 +28,8 @@ struct gathering {
     size_t count, capacity;
     uint64_t limit;
     int failed; /* what a callback of ours returned */
+    bool with_members;
+    struct ml_members members;
 };
 
 static int fail_memory(const struct gathering *g, struct ml_error *err)
@@ -154,6 +159,15 @@ static int on_document(void *arg, const struct ml_document *document, struct ml_
     return g->failed = gather(g, document, err);
 }
 
+static int on_member(void *arg, const struct ml_member *member, struct ml_error *err)
+{
+    struct gathering *g = arg;
+    g->with_members = true;
+    int status = ml_members_put(&g->members, member, err);
+    g->failed = status == ML_ERR_LIMIT ? 0 : status; /* a bomb is the archive's fault, not ours */
+    return status;
+}
+
 static void on_left_out(void *arg, const char *what, const char *why)
 {
     struct gathering *g = arg;
@@ -252,33 +266,58 @@ static const char *address_of(const char *uri)
     return inner ? inner + 2 : uri;
 }
 
+/* What is given to the reader: of archives within archives all draw on what the outermost one may
+ * unpack. */
+static struct ml_reader_limits limits_of(struct ml_collector *c)
+{
+    struct ml_reader_limits limits = ml_reader_limits_or_default(&c->options->limits);
+    if (c->depth == 0) {
+        c->bytes_left = limits.max_out_bytes;
+        c->members_left = limits.max_members;
+    }
+    return limits;
+}
+
 static int read_item(struct gathering *g, const struct ml_reader *reader, struct ml_error *err)
 {
     const struct ml_collect_item *item = g->item;
-    const struct ml_reader_sink sink = {.document = on_document, .left_out = on_left_out, .arg = g};
-    struct ml_reader_limits limits = ml_reader_limits_or_default(&g->c->options->limits);
+    const struct ml_reader_sink sink = {
+        .document = on_document, .member = on_member, .left_out = on_left_out, .arg = g};
+    struct ml_reader_limits limits = limits_of(g->c);
     struct ml_error inner = {0};
     const struct ml_reader_input input = {
         .uri = address_of(item->uri), .type = item->type, .bytes = item->bytes, .size = item->size};
     g->limit = limits.max_out_bytes;
     int status = reader->read(&input, &limits, &sink, &inner);
+    /* What was unpacked before an archive turned out to be damaged is sound. */
+    int last = g->failed ? 0 : ml_members_end(&g->members, err);
+    if (last)
+        return last;
     if (status)
         return note_failure(g, input.uri, status, &inner, err);
     if (g->count > 0)
         return add_records(g, err);
-    ml_collect_skip(g->c->report, ML_SKIP_EMPTY, item->uri, 0, NULL);
+    if (!g->with_members)
+        ml_collect_skip(g->c->report, ML_SKIP_EMPTY, item->uri, 0, NULL);
     return 0;
 }
 
 int ml_collect_documents(struct ml_collector *c, const struct ml_collect_item *item,
                          const struct ml_reader *reader, struct ml_error *err)
 {
-    struct gathering g = {.c = c, .item = item, .name = reader->name};
+    struct gathering g = {
+        .c = c, .item = item, .name = reader->name, .members = {.collector = c, .archive = item}};
+    if (reader == &ml_reader_archive && c->depth >= MAX_DEPTH) {
+        ml_collect_skip(c->report, ML_SKIP_PART, item->uri, 0,
+                        "archives lie within archives more than three deep");
+        return 0;
+    }
     int status = ml_buffer_put(&g.names, "", 1, err);
     if (status == 0 && item->meta)
         status = ml_json_parse(&g.more, item->meta, strlen(item->meta), "an item's fields", err);
     if (status == 0)
         status = read_item(&g, reader, err);
+    ml_members_clear(&g.members);
     json_decref(g.more);
     ml_buffer_clear(&g.bytes);
     ml_buffer_clear(&g.names);

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "data/media_probe.h"
+
 #define DEFAULT_OUT_BYTES ((uint64_t)4 << 30)
 #define DEFAULT_MEMBERS   1000000
 #define DEFAULT_SECONDS   60
@@ -17,6 +19,8 @@ static const struct row {
     {&ml_reader_csv, NULL},
     {&ml_reader_json, NULL},
     {&ml_reader_markdown, NULL},
+    {&ml_reader_media, ml_looks_like_media},
+    {&ml_reader_archive, ml_looks_like_archive},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
@@ -51,7 +55,8 @@ const struct ml_reader *ml_reader_find(const struct ml_reader_input *input)
     for (size_t i = 0; n > 0 && i < N_ROWS; i++)
         if (is_among(ending, n, rows[i].reader->endings))
             return rows[i].reader;
-    for (size_t i = 0; input->size > 0 && i < N_ROWS; i++)
+    /* Only what has no ending: an unknown one (.xlsx, .jar) says that it is something else. */
+    for (size_t i = 0; n == 0 && input->size > 0 && i < N_ROWS; i++)
         if (rows[i].looks && rows[i].looks(input->bytes, input->size))
             return rows[i].reader;
     return NULL;

@@ -16,8 +16,13 @@ struct ml_reader_limits ml_reader_limits_or_default(const struct ml_reader_limit
  * when it has none. Not NUL-terminated. */
 const char *ml_reader_ending(const char *uri, size_t *n);
 
+/* Whether the first bytes are an archive's. */
+bool ml_looks_like_archive(const char *bytes, size_t n);
+
+extern const struct ml_reader ml_reader_archive;
 extern const struct ml_reader ml_reader_csv;
 extern const struct ml_reader ml_reader_json;
 extern const struct ml_reader ml_reader_markdown;
+extern const struct ml_reader ml_reader_media;
 
 #endif
