@@ -24,5 +24,6 @@ extern const struct ml_reader ml_reader_csv;
 extern const struct ml_reader ml_reader_json;
 extern const struct ml_reader ml_reader_markdown;
 extern const struct ml_reader ml_reader_media;
+extern const struct ml_reader ml_reader_office;
 
 #endif
