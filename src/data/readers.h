@@ -16,8 +16,9 @@ struct ml_reader_limits ml_reader_limits_or_default(const struct ml_reader_limit
  * when it has none. Not NUL-terminated. */
 const char *ml_reader_ending(const char *uri, size_t *n);
 
-/* Whether the first bytes are an archive's. */
+/* Whether the first bytes are of such a file. */
 bool ml_looks_like_archive(const char *bytes, size_t n);
+bool ml_looks_like_pdf(const char *bytes, size_t n);
 
 extern const struct ml_reader ml_reader_archive;
 extern const struct ml_reader ml_reader_csv;
@@ -25,5 +26,6 @@ extern const struct ml_reader ml_reader_json;
 extern const struct ml_reader ml_reader_markdown;
 extern const struct ml_reader ml_reader_media;
 extern const struct ml_reader ml_reader_office;
+extern const struct ml_reader ml_reader_pdf;
 
 #endif
