@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-enum { ML_COLLECT_REASONS = 8, ML_COLLECT_EXAMPLES = 3 };
+enum { ML_COLLECT_REASONS = 12, ML_COLLECT_EXAMPLES = 3 };
 
 struct ml_collect_request {
     const char *workspace;    /* folder; made when it is not there */

@@ -108,6 +108,20 @@ static const struct ml_part parts[] = {
      0
 #endif
     },
+    {"libarchive", "archives, office documents and e-books as material", "libarchive-dev",
+#ifdef MALIANG_HAVE_ARCHIVE
+     1
+#else
+     0
+#endif
+    },
+    {"libseccomp", "the reader of PDF locked up call by call", "libseccomp-dev",
+#ifdef MALIANG_HAVE_SECCOMP
+     1
+#else
+     0
+#endif
+    },
 };
 
 /* The first value of a line "name : value" of a /proc file; "" when there is none. */

@@ -1,6 +1,7 @@
-/* Collecting: text files and folders into a workspace. Everything is read as UTF-8 (UTF-16 with its
- * mark and Chinese GB18030 are converted), kept once per file as a blob, and cut into records: the
- * lines of a JSONL file, the sayings of a fortune file, or the file as a whole.
+/* Collecting: files and folders into a workspace. Text is read as UTF-8 (UTF-16 with its mark and
+ * Chinese GB18030 are converted), kept once per file as a blob, and cut into records: the lines of
+ * a JSONL file, the sayings of a fortune file, or the file as a whole. Tables, documents, archives
+ * and media go through the reader of their format (data/readers.h).
  *
  * A run that is killed leaves what it finished in a sound workspace; collecting again adds what is
  * missing. A file that was collected before and did not change costs one read. */
@@ -10,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/reader.h"
 #include "store/datasets.h"
 
 #define ML_COLLECT_MAX_FILE ((uint64_t)256 << 20) /* bytes, unless the options say otherwise */
@@ -17,8 +19,9 @@
 /* Zero means default. */
 struct ml_collect_options {
     uint64_t max_file_bytes;
-    const char *licence; /* SPDX expression for all that is collected, NULL: not known */
-    const char *consent; /* NULL: not stated */
+    const char *licence;            /* SPDX expression for all that is collected, NULL: not known */
+    const char *consent;            /* NULL: not stated */
+    struct ml_reader_limits limits; /* of one file; of an archive with all that is within it */
     /* Called before each file and after each batch; non-zero stops with ML_ERR_CANCELLED, and what
      * earlier batches collected stays. May be NULL. */
     int (*progress)(void *arg, uint64_t files, uint64_t total_files, const char *path);
@@ -27,12 +30,14 @@ struct ml_collect_options {
 
 enum ml_collect_reason {
     ML_SKIP_BINARY,
-    ML_SKIP_FORMAT, /* text of a kind that needs a reader of its own (CSV, HTML, PDF ...) */
+    ML_SKIP_FORMAT,  /* of a kind whose reader there is not, or was not built in */
+    ML_SKIP_DAMAGED, /* not what the name says, or broken */
     ML_SKIP_TOO_LARGE,
     ML_SKIP_EMPTY,
     ML_SKIP_UNREADABLE, /* files or folders */
     ML_SKIP_ENCODING,
     ML_SKIP_BAD_LINE, /* counts lines, not files */
+    ML_SKIP_PART,     /* counts rows and members, not files */
     ML_SKIP_COUNT
 };
 /* "binary files", "lines that are not records" ... */

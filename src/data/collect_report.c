@@ -11,11 +11,13 @@ const char *ml_collect_reason_name(enum ml_collect_reason reason)
     static const char *const names[] = {
         [ML_SKIP_BINARY] = "binary files",
         [ML_SKIP_FORMAT] = "files of a format that is not read yet",
+        [ML_SKIP_DAMAGED] = "damaged files",
         [ML_SKIP_TOO_LARGE] = "files above the size limit",
         [ML_SKIP_EMPTY] = "empty files",
         [ML_SKIP_UNREADABLE] = "files that cannot be read",
         [ML_SKIP_ENCODING] = "files in an unknown encoding",
         [ML_SKIP_BAD_LINE] = "lines that are not records",
+        [ML_SKIP_PART] = "parts of files that cannot be used",
     };
     return reason >= 0 && reason < ML_SKIP_COUNT ? names[reason] : "unknown";
 }

@@ -47,7 +47,7 @@ int ml_sources_finish(struct ml_workspace *workspace, const struct ml_source_pas
 
 enum ml_record_outcome {
     ML_RECORD_ADDED,
-    ML_RECORD_PRESENT,  /* was there; its range, licence and consent are brought up to date */
+    ML_RECORD_PRESENT,  /* was there; its range and what is stated of it are brought up to date */
     ML_RECORD_REPEATED, /* this pass saw the same bytes before */
 };
 /* A record of the pass: start, length (not 0, unless the blob is the record), hash and bytes, kind

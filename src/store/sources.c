@@ -121,7 +121,8 @@ static int insert(struct ml_workspace *ws, const struct ml_source_pass *pass,
 }
 
 /* A record that was there: seen by this pass, current again, lying where the pass found it. A
- * licence or consent that is stated now replaces the old one; an unstated one leaves it. */
+ * title, fields, licence or consent that are stated now replace the old ones (someone wrote a
+ * caption); unstated ones leave them. */
 static int refresh(struct ml_workspace *ws, const struct ml_source_pass *pass,
                    const struct ml_record *r, int64_t id, struct ml_error *err)
 {
@@ -129,7 +130,8 @@ static int refresh(struct ml_workspace *ws, const struct ml_source_pass *pass,
     int status = ml_db_prepare(&stmt, ws->db,
                                "UPDATE record SET pass = $1, replaced = 0, blob = $2, start = $3,"
                                " length = $4, licence = coalesce($5, licence),"
-                               " consent = coalesce($6, consent) WHERE id = $7",
+                               " consent = coalesce($6, consent), title = coalesce($7, title),"
+                               " meta = coalesce($8, meta) WHERE id = $9",
                                err);
     if (status)
         return status;
@@ -139,6 +141,8 @@ static int refresh(struct ml_workspace *ws, const struct ml_source_pass *pass,
     ml_stmt_put_int(stmt, (int64_t)r->length);
     ml_stmt_put_text(stmt, or_default(r->licence, NULL));
     ml_stmt_put_text(stmt, or_default(r->consent, NULL));
+    ml_stmt_put_text(stmt, or_default(r->title, NULL));
+    ml_stmt_put_text(stmt, or_default(r->meta, NULL));
     ml_stmt_put_int(stmt, id);
     return ml_stmt_run(stmt, err);
 }

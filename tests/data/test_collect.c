@@ -46,7 +46,7 @@ static void everything(void **state)
     material_text(&m, "unknown.gbk", "\xB4\xB2\xC7\xB0\xC3\xF7\xD4\xC2\xB9\xE2\n");
     material_text(&m, "empty.txt", "");
     material_text(&m, "blank.txt", " \n\n");
-    material_text(&m, "table.csv", "a,b\n");
+    material_text(&m, "letter.rtf", "{\\rtf1 a}\n");
     material_text(&m, "big.txt",
                   "0123456789012345678901234567890123456789"
                   "0123456789012345678901234567890123456789");
@@ -104,7 +104,8 @@ static void what_records_hold(void **state)
         {"application/json", "T", "{\"author\":\"作者\",\"n\":3}", "[{\"op\":\"collect\"}]",
          "{\"text\":\"x\",\"title\":\"T\",\"author\":\"作者\",\"n\":3}"},
         {"text/plain", "b 名", "{}", "[{\"op\":\"collect\",\"from\":\"GB18030\"}]", "床前明月光\n"},
-        {"text/plain", "标题", "{}", "[{\"op\":\"collect\"}]", "# 标题\nbody\n"},
+        {"text/plain", "标题", "{}", "[{\"op\":\"collect\",\"reader\":\"markdown 1\"}]",
+         "# 标题\nbody\n"},
         {"text/plain", "", "{}", "[{\"op\":\"collect\"}]", "one"},
         {"text/plain", "", "{}", "[{\"op\":\"collect\"}]", "two"},
     };
@@ -181,9 +182,9 @@ static void nothing_there(void **state)
     assert_fails(collect("missing", NULL, &err), ML_ERR_NOT_FOUND, "no such file or folder", err);
     material_put(&m, "x.png", "\x89PNG\0\0", 6);
     material_put(&m, "y.bin", "\0\1\2", 3);
-    assert_fails(collect("", NULL, &err), ML_ERR_NOT_FOUND, "2 binary files", err);
-    assert_fails(collect("x.png", NULL, &err), ML_ERR_NOT_FOUND, "binary", err);
-    assert_int_equal(report.skipped[ML_SKIP_BINARY].count, 1);
+    assert_fails(collect("", NULL, &err), ML_ERR_NOT_FOUND, "1 binary files", err);
+    assert_fails(collect("x.png", NULL, &err), ML_ERR_NOT_FOUND, "damaged", err);
+    assert_int_equal(report.skipped[ML_SKIP_DAMAGED].count, 1);
     material_text(&m, "bad.jsonl", "nonsense\n[1]\n");
     assert_fails(collect("bad.jsonl", NULL, &err), ML_ERR_NOT_FOUND, "lines that are not records",
                  err);
@@ -230,7 +231,7 @@ static void strange_names(void **state)
     ml_records_close(cursor);
     assert_ok(ml_collect_dataset(ws, "d", paths, 1, &dataset, NULL, &err), err);
     assert_int_equal(dataset.records, 1);
-    material_put(&m, "caf\xE9/long-\xE4\xB8\xAD\xE4\xB8\xAD\xE4\xB8\xAD.png", "\0", 1);
+    material_put(&m, "caf\xE9/long-\xE4\xB8\xAD\xE4\xB8\xAD\xE4\xB8\xAD.bin", "\0", 1);
     assert_ok(collect("", NULL, &err), err);
     assert_int_equal(report.skipped[ML_SKIP_BINARY].count, 1);
 }
