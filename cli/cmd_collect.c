@@ -12,6 +12,7 @@ struct view {
     bool done; /* the last line was drawn */
 };
 
+enum { MAX_HOSTS = 32 };
 enum { NAME_COLUMNS = 28 }; /* so that the bar and the time left keep their places */
 
 static void show(void *arg, uint64_t files, uint64_t total, const char *path)
@@ -59,19 +60,29 @@ int run_collect(struct cli *cli, struct ml_error *err)
     struct ml_engine *engine = NULL;
     struct view view = {0};
     struct ml_collect_result result = {0};
-    int64_t megabytes = 0;
+    int64_t megabytes = 0, depth = 0, pages = 0;
+    const char *hosts[MAX_HOSTS];
     struct ml_collect_request request = {
         .workspace = cli->workspace,
         .paths = cli->arguments,
         .path_count = cli->argument_count,
         .dataset = cli_text(cli, "dataset"),
         .licence = cli_text(cli, "licence"),
+        .allowed_hosts = hosts,
+        .allowed_host_count = cli_all(cli, "allow-host", hosts, MAX_HOSTS),
+        .allow_denied = cli_flag(cli, "allow-denied"),
         .cancel = cli->cancel,
         .progress = cli->quiet ? NULL : show,
         .arg = &view,
     };
     int status = cli_integer(cli, "max-file", 1, 1 << 20, &megabytes, err);
     request.max_file_bytes = (uint64_t)megabytes << 20;
+    if (status == 0)
+        status = cli_integer(cli, "depth", 0, 100, &depth, err);
+    if (status == 0)
+        status = cli_integer(cli, "max-pages", 1, 10000000, &pages, err);
+    request.depth = (int)depth;
+    request.max_pages = (uint64_t)pages;
     if (status == 0)
         status = open_engine(cli, &engine, err);
     ml_progress_init(&view.progress);

@@ -51,6 +51,24 @@ static const struct option collect_options[] = {
      "SPDX",
      {"licence of the material, such as CC-BY-4.0", "素材的许可证，如 CC-BY-4.0"}},
     {"max-file", 0, "MB", {"leave out larger files (default: 256)", "跳过更大的文件（默认：256）"}},
+    {"depth",
+     0,
+     "N",
+     {"follow links of web pages within their host (default: 0)",
+      "在同一主机内跟随网页链接的层数（默认：0）"}},
+    {"max-pages",
+     0,
+     "N",
+     {"fetch at most N pages (default: 1000)", "最多抓取 N 个网页（默认：1000）"}},
+    {"allow-host",
+     0,
+     "HOST",
+     {"this host may have a private address; may be repeated", "允许此主机使用内网地址；可重复"}},
+    {"allow-denied",
+     0,
+     NULL,
+     {"collect also what says that it must not be used for training (it is marked)",
+      "也收集声明不得用于训练的内容（会加标记）"}},
     END,
 };
 
@@ -171,13 +189,19 @@ static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 static const struct command commands[] = {
     {"collect",
      "PATH...",
-     {"bring text files and folders into the workspace", "把文本文件和目录收进工作区"},
-     {"Plain text, Markdown and JSONL (an object with \"text\" a line), UTF-8, UTF-16 or\n"
-      "GB18030. Collecting again adds only what is new.\n\n"
-      "  maliang collect --dataset tales texts/\n",
-      "纯文本、Markdown 与 JSONL（每行一个含 \"text\" 的对象）；编码可为 UTF-8、UTF-16、\n"
-      "GB18030。再次收集只添加新内容。\n\n"
-      "  maliang collect --dataset tales texts/\n"},
+     {"bring files, folders and web pages into the workspace", "把文件、目录和网页收进工作区"},
+     {"Plain text, Markdown, JSONL, JSON, CSV, HTML, PDF, DOCX, EPUB, PPTX, ODT,\n"
+      "subtitles, archives (zip, tar, 7z ...), WARC, pictures, sound and film with\n"
+      "their captions; addresses of pages, feeds and sitemaps. Text may be UTF-8,\n"
+      "UTF-16 or GB18030. Collecting again adds only what is new.\n\n"
+      "  maliang collect --dataset tales texts/\n"
+      "  maliang collect --dataset news https://example.org/feed.xml\n",
+      "纯文本、Markdown、JSONL、JSON、CSV、HTML、PDF、DOCX、EPUB、PPTX、ODT、字幕、\n"
+      "压缩包（zip、tar、7z 等）、WARC，以及图片、声音、影片及其说明；也可给网页、\n"
+      "订阅源和站点地图的地址。文本编码可为 UTF-8、UTF-16、GB18030。再次收集只添加\n"
+      "新内容。\n\n"
+      "  maliang collect --dataset tales texts/\n"
+      "  maliang collect --dataset news https://example.org/feed.xml\n"},
      collect_options,
      NULL,
      1,
@@ -187,14 +211,15 @@ static const struct command commands[] = {
      "RECIPE",
      {"clean a dataset by a recipe: language, quality, duplicates, privacy, splits",
       "按配方整理数据集：语言、质量、去重、隐私、划分"},
-     {"A recipe is a YAML file with input, output and steps; recipes/curate.yaml is a good\n"
-      "start and docs/curate.md lists every step. The input stays as it is.\n\n"
-      "  maliang curate recipes/curate.yaml --input tales --output tales-clean --dry-run\n"
-      "  maliang curate recipes/curate.yaml --input tales --output tales-clean\n",
-      "配方是含 input、output、steps 的 YAML 文件；可从 recipes/curate.yaml 开始，全部步骤见\n"
+     {"A recipe is a YAML file with input, output and steps; recipes/curate.yaml is a\n"
+      "good start and docs/curate.md lists every step. The input stays as it is.\n\n"
+      "  maliang curate recipes/curate.yaml -i tales -o tales-clean --dry-run\n"
+      "  maliang curate recipes/curate.yaml -i tales -o tales-clean\n",
+      "配方是含 input、output、steps 的 YAML 文件；可从 recipes/curate.yaml 开始，\n"
+      "全部步骤见\n"
       "docs/curate.md。输入数据集保持不变。\n\n"
-      "  maliang curate recipes/curate.yaml --input tales --output tales-clean --dry-run\n"
-      "  maliang curate recipes/curate.yaml --input tales --output tales-clean\n"},
+      "  maliang curate recipes/curate.yaml -i tales -o tales-clean --dry-run\n"
+      "  maliang curate recipes/curate.yaml -i tales -o tales-clean\n"},
      curate_options,
      NULL,
      1,

@@ -1,7 +1,8 @@
-/* Material into a workspace: collect, and list what is there. */
+/* Material into a workspace: from files and folders, and from the web. */
 #ifndef MALIANG_MATERIAL_H
 #define MALIANG_MATERIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "maliang/engine.h"
@@ -14,11 +15,16 @@ enum { ML_COLLECT_REASONS = 12, ML_COLLECT_EXAMPLES = 3 };
 
 struct ml_collect_request {
     const char *workspace;    /* folder; made when it is not there */
-    const char *const *paths; /* files and folders */
+    const char *const *paths; /* files, folders, addresses (http, https) */
     int path_count;
     const char *dataset;     /* the dataset that gets all records of these paths; NULL: "default" */
     const char *licence;     /* SPDX expression for what is collected, or NULL: unknown */
     uint64_t max_file_bytes; /* 0: 256 MiB */
+    int depth;               /* links of a page that are followed, within its host; 0: none */
+    uint64_t max_pages;      /* fetched at most; 0: 1,000 */
+    const char *const *allowed_hosts; /* may have private addresses, which are refused otherwise */
+    int allowed_host_count;
+    bool allow_denied; /* collect what says that it may not be used for training, marked as such */
     ml_cancel *cancel;
     /* Called now and then; may be NULL. */
     void (*progress)(void *arg, uint64_t files, uint64_t total_files, const char *path);

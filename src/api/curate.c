@@ -6,7 +6,7 @@
 #include "api_impl.h"
 #include "base/fail.h"
 #include "base/files.h"
-#include "data/curate.h"
+#include "data/curation.h"
 
 #define MAX_RECIPE ((size_t)1 << 20)
 

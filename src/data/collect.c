@@ -11,6 +11,7 @@
 #include "data/collect_files.h"
 #include "data/collect_impl.h"
 #include "data/collect_sidecar.h"
+#include "data/collect_web.h"
 #include "data/readers.h"
 
 /* What the notes beside a media file say (data/collect_sidecar.h), as a JSON object; NULL: nothing.
@@ -131,7 +132,7 @@ int ml_collect(struct ml_workspace *ws, const char *const *paths, size_t count,
         status = add_files(&c, files, found, err);
     status = ml_collector_close(&c, status, err);
     if (status == 0 && report->added + report->present + report->repeated == 0)
-        status = ml_collect_nothing(report, paths, count, err);
+        status = ml_collect_nothing_of(report, paths, count, err);
     else if (status == 0)
         status = ml_collect_tell(&c, err);
     ml_arena_clear(&arena);
@@ -159,25 +160,35 @@ char *ml_collect_source(struct ml_arena *arena, const char *path)
     return out;
 }
 
+/* What lies at or below the source, and in it when it is an archive. */
+static int put_filters(struct ml_record_filter *filters, struct ml_arena *arena, const char *path,
+                       struct ml_error *err)
+{
+    char absolute[PATH_MAX];
+    const char *source = path;
+    if (!ml_collect_is_url(path)) {
+        if (!realpath(path, absolute))
+            return ml_fail(err, ML_ERR_NOT_FOUND, "%s: there is no such file or folder", path);
+        source = ml_collect_source(arena, absolute);
+    }
+    filters[0].under = source;
+    filters[1].under = source ? ml_arena_printf(arena, "%s!", source) : NULL;
+    return filters[1].under ? 0 : ml_fail(err, ML_ERR_MEMORY, "out of memory making a dataset");
+}
+
 int ml_collect_dataset(struct ml_workspace *ws, const char *name, const char *const *paths,
                        size_t count, struct ml_dataset *out, bool *made, struct ml_error *err)
 {
     struct ml_arena arena;
-    char absolute[PATH_MAX];
     int status = 0;
     ml_arena_init(&arena, 0);
-    struct ml_record_filter *filters = ml_arena_calloc(&arena, count + 1, sizeof *filters);
-    for (size_t i = 0; filters && status == 0 && i < count; i++) {
-        if (!realpath(paths[i], absolute))
-            status =
-                ml_fail(err, ML_ERR_NOT_FOUND, "%s: there is no such file or folder", paths[i]);
-        else if (!(filters[i].under = ml_collect_source(&arena, absolute)))
-            filters = NULL;
-    }
-    if (!filters && status == 0)
+    struct ml_record_filter *filters = ml_arena_calloc(&arena, 2 * count + 1, sizeof *filters);
+    if (!filters)
         status = ml_fail(err, ML_ERR_MEMORY, "out of memory making dataset %s", name);
+    for (size_t i = 0; status == 0 && i < count; i++)
+        status = put_filters(&filters[2 * i], &arena, paths[i], err);
     const struct ml_dataset_spec spec = {
-        .name = name, .filters = filters, .filter_count = count, .extend = true};
+        .name = name, .filters = filters, .filter_count = 2 * count, .extend = true};
     if (status == 0)
         status = ml_datasets_create(ws, &spec, out, made, err);
     ml_arena_clear(&arena);

@@ -38,6 +38,8 @@ enum ml_collect_reason {
     ML_SKIP_ENCODING,
     ML_SKIP_BAD_LINE, /* counts lines, not files */
     ML_SKIP_PART,     /* counts rows and members, not files */
+    ML_SKIP_WEB,      /* addresses that were not fetched */
+    ML_SKIP_CONSENT,  /* may not be used for training */
     ML_SKIP_COUNT
 };
 /* "binary files", "lines that are not records" ... */
@@ -66,10 +68,21 @@ int ml_collect(struct ml_workspace *workspace, const char *const *paths, size_t 
                const struct ml_collect_options *options, struct ml_collect_report *report,
                struct ml_error *err);
 
-/* The dataset that holds what lies under the paths now, and what its latest version held before
- * (but for what was replaced). */
+/* Sources that a collection went over. Zero-initialise, ml_arena_init the arena. */
+struct ml_collect_sources {
+    struct ml_arena arena;
+    const char **uris;
+    size_t count, capacity;
+};
+
+/* The dataset that holds what lies under the paths (or came from the addresses) now, and what its
+ * latest version held before (but for what was replaced). */
 int ml_collect_dataset(struct ml_workspace *workspace, const char *name, const char *const *paths,
                        size_t count, struct ml_dataset *out, bool *made, struct ml_error *err);
+
+/* The one message for paths or addresses that gave nothing: ML_ERR_NOT_FOUND. */
+int ml_collect_nothing_of(const struct ml_collect_report *report, const char *const *paths,
+                          size_t count, struct ml_error *err);
 
 /* How a path is spelt as a record's source: absolute, bytes that are not UTF-8 as %XX. NULL: out
  * of memory. */

@@ -82,10 +82,6 @@ int ml_collect_documents(struct ml_collector *collector, const struct ml_collect
 /* Counts one thing that was left out. line 0 and why NULL: nothing to say. */
 void ml_collect_skip(struct ml_collect_report *report, enum ml_collect_reason reason,
                      const char *path, int64_t line, const char *why);
-/* The one message for paths that gave nothing. */
-int ml_collect_nothing(const struct ml_collect_report *report, const char *const *paths,
-                       size_t count, struct ml_error *err);
-
 /* ---- files as bytes (collect_bytes.c) ---- */
 
 /* What a file's name says about what is in it. */

@@ -17,6 +17,8 @@ const char *ml_collect_reason_name(enum ml_collect_reason reason)
         [ML_SKIP_UNREADABLE] = "files that cannot be read",
         [ML_SKIP_ENCODING] = "files in an unknown encoding",
         [ML_SKIP_BAD_LINE] = "lines that are not records",
+        [ML_SKIP_WEB] = "web addresses that were not fetched",
+        [ML_SKIP_CONSENT] = "resources that may not be used for training",
         [ML_SKIP_PART] = "parts of files that cannot be used",
     };
     return reason >= 0 && reason < ML_SKIP_COUNT ? names[reason] : "unknown";
@@ -45,14 +47,14 @@ void ml_collect_skip(struct ml_collect_report *report, enum ml_collect_reason re
         example[ml_utf8_ready(example, room - 1)] = '\0';
 }
 
-int ml_collect_nothing(const struct ml_collect_report *report, const char *const *paths,
-                       size_t count, struct ml_error *err)
+int ml_collect_nothing_of(const struct ml_collect_report *report, const char *const *paths,
+                          size_t count, struct ml_error *err)
 {
-    char reasons[300] = "";
+    char reasons[400] = "";
     size_t at = 0;
     for (int r = 0; r < ML_SKIP_COUNT; r++)
         if (report->skipped[r].count && at < sizeof reasons - 1)
-            at += (size_t)snprintf(reasons + at, sizeof reasons - at, "%s%llu %s (%.60s)",
+            at += (size_t)snprintf(reasons + at, sizeof reasons - at, "%s%llu %s (%.160s)",
                                    at ? ", " : "", (unsigned long long)report->skipped[r].count,
                                    ml_collect_reason_name((enum ml_collect_reason)r),
                                    report->skipped[r].examples[0]);

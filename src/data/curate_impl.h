@@ -3,7 +3,7 @@
 #define ML_DATA_CURATE_IMPL_H
 
 #include "base/yaml.h"
-#include "data/curate.h"
+#include "data/curation.h"
 #include "data/minhash.h"
 #include "data/quality.h"
 #include "data/redact.h"

@@ -1,4 +1,4 @@
-/* Reading a curation recipe (data/curate.h). */
+/* Reading a curation recipe (data/curation.h). */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,5 @@
 #include "data/normalise.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -113,29 +112,51 @@ static size_t rewrite(char *to, const char *text, size_t n, const struct ml_norm
     return s.used;
 }
 
+/* NFC into `composed` (UTF-8). */
+static int compose(struct ml_buffer *composed, const char *text, size_t n, struct ml_error *err)
+{
+    const utf8proc_option_t how = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
+    const utf8proc_uint8_t *from = (const utf8proc_uint8_t *)text;
+    utf8proc_ssize_t size = utf8proc_decompose(from, (utf8proc_ssize_t)n, NULL, 0, how);
+    if (size >= 0) {
+        /* code points of four bytes, which are encoded in place */
+        int status =
+            ml_buffer_reserve(composed, ((size_t)size + 1) * sizeof(utf8proc_int32_t), err);
+        if (status)
+            return status;
+        utf8proc_int32_t *points = (utf8proc_int32_t *)(void *)composed->data;
+        size = utf8proc_decompose(from, (utf8proc_ssize_t)n, points, size, how);
+        if (size >= 0)
+            size = utf8proc_reencode(points, size, how);
+    }
+    if (size < 0)
+        return ml_fail(err, ML_ERR_FORMAT, "a text cannot be normalised: %s",
+                       utf8proc_errmsg(size));
+    composed->size = (size_t)size;
+    return 0;
+}
+
 int ml_normalise_text(struct ml_buffer *out, const char *text, size_t n,
                       const struct ml_normalise *options, bool *changed, struct ml_error *err)
 {
     static const struct ml_normalise defaults;
+    struct ml_buffer composed = {0};
     const char *from = text;
-    utf8proc_uint8_t *composed = NULL;
     size_t size = n;
+    int status = 0;
     if (needs_nfc(text, n)) {
-        utf8proc_ssize_t got = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n,
-                                            &composed, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-        if (got < 0)
-            return ml_fail(err, got == UTF8PROC_ERROR_NOMEM ? ML_ERR_MEMORY : ML_ERR_FORMAT,
-                           "a text cannot be normalised: %s", utf8proc_errmsg(got));
-        from = (const char *)composed;
-        size = (size_t)got;
+        status = compose(&composed, text, n, err);
+        from = composed.data;
+        size = composed.size;
     }
     /* A tab of an indentation becomes four blanks; nothing else grows. */
-    int status = ml_buffer_reserve(out, 4 * size + 2, err);
+    if (status == 0)
+        status = ml_buffer_reserve(out, 4 * size + 2, err);
     if (status == 0) {
         out->size = rewrite(out->data, from, size, options ? options : &defaults);
         out->data[out->size] = '\0';
         *changed = out->size != n || memcmp(out->data, text, n) != 0;
     }
-    free(composed);
+    ml_buffer_clear(&composed);
     return status;
 }

@@ -187,8 +187,8 @@ static bool is_us(const struct look *l, size_t at, const struct run *r)
         length++;
     while (is_digit(l, middle + length + 1 + last))
         last++;
-    return r->separated && r->count == 10 && area == 3 && length == 3 && last == 4 && r->digits[0] >= '2' &&
-           r->digits[3] >= '2';
+    return r->separated && r->count == 10 && area == 3 && length == 3 && last == 4 &&
+           r->digits[0] >= '2' && r->digits[3] >= '2';
 }
 
 static bool find_phone(const struct look *l, size_t at, struct ml_pii_span *out)

@@ -232,7 +232,8 @@ struct ml_kernels {
     void (*adamw)(int64_t n, float *w, float *m, float *v, const float *g,
                   const struct ml_adamw_step *step);
 
-    /* MinHash: least[j] = min(least[j], min over i of a[j] * x[i] + b[j] mod 2^32), i < n, j < k. */
+    /* MinHash: least[j] = min(least[j], min over i of a[j] * x[i] + b[j] mod 2^32), i < n, j < k.
+     */
     void (*minhash)(int64_t n, int64_t k, uint32_t *least, const uint32_t *x, const uint32_t *a,
                     const uint32_t *b);
 

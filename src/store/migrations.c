@@ -45,9 +45,26 @@ static const char version_1[] =
     "  parameters INTEGER NOT NULL, metrics TEXT NOT NULL, licence TEXT NOT NULL,"
     "  created INTEGER NOT NULL, stage TEXT NOT NULL);";
 
-/* curation: one run of a recipe over a dataset; output NULL: it did not come to its end.
+/* event: the one log of every rating, click, answer and reward.
+ * label: what a person (annotator) or a model said about a record, for a queue. `replaced`: the
+ * label that took its place, its own number when it was taken back.
+ * fetch: what a server said of an address, to ask for it only if it has changed.
+ * curation: one run of a recipe over a dataset; output NULL: it did not come to its end.
  * curation_verdict: why a record was dropped. */
 static const char version_2[] =
+    "CREATE TABLE event("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, subject TEXT NOT NULL,"
+    "  item TEXT NOT NULL, action TEXT NOT NULL, propensity REAL, reward REAL, meta TEXT NOT NULL);"
+    "CREATE INDEX event_item ON event(item);"
+    "CREATE INDEX event_time ON event(time);"
+    "CREATE TABLE label("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, record INTEGER REFERENCES record(id), queue TEXT,"
+    "  annotator TEXT, kind TEXT, value TEXT, model TEXT, confidence REAL, seconds REAL,"
+    "  created INTEGER, replaced INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX label_queue ON label(queue, record);"
+    "CREATE TABLE fetch("
+    "  uri TEXT PRIMARY KEY, etag TEXT NOT NULL, modified TEXT NOT NULL, status INTEGER NOT NULL,"
+    "  time INTEGER NOT NULL);"
     "CREATE TABLE curation("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, recipe TEXT NOT NULL,"
     "  recipe_hash BLOB NOT NULL, input INTEGER NOT NULL REFERENCES dataset(id),"

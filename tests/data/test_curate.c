@@ -1,7 +1,7 @@
 /* Curating a dataset: steps, reasons, lineage, splits, dry runs, mistakes in recipes. */
 #include "data_material.h"
 
-#include "data/curate.h"
+#include "data/curation.h"
 #include "store/curations.h"
 
 static struct material m;

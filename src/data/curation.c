@@ -1,4 +1,4 @@
-#include "data/curate.h"
+#include "data/curation.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -19,8 +19,8 @@
  *
  * Texts are read, judged and rewritten on all threads; steps that compare records (duplicates,
  * splits) see them in the dataset's order, so the result does not depend on the threads. */
-#ifndef ML_DATA_CURATE_H
-#define ML_DATA_CURATE_H
+#ifndef ML_DATA_CURATION_H
+#define ML_DATA_CURATION_H
 
 #include <stdbool.h>
 
