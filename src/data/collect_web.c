@@ -91,6 +91,9 @@ static int still_there(void *arg, const char *url, struct ml_error *err)
 static void left_out(void *arg, const char *url, enum ml_web_reason reason, const char *why)
 {
     struct web *w = arg;
+    size_t n = strlen(url);
+    if (why && strncmp(why, url, n) == 0 && why[n] == ':') /* the report says the address itself */
+        why += n + 2;
     ml_collect_skip(w->collector.report, reason == ML_WEB_CONSENT ? ML_SKIP_CONSENT : ML_SKIP_WEB,
                     url, 0, why && *why ? why : ml_web_reason_name(reason));
 }
