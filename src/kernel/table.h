@@ -237,6 +237,10 @@ struct ml_kernels {
     void (*minhash)(int64_t n, int64_t k, uint32_t *least, const uint32_t *x, const uint32_t *a,
                     const uint32_t *b);
 
+    /* out[r] = sum over i of w[r * ldw + i] * x[i], r < rows, i < n: exact. */
+    void (*i8_dots)(int64_t rows, int64_t n, int32_t *out, const int8_t *w, int64_t ldw,
+                    const int8_t *x);
+
     struct ml_gemm_kernel gemm_f32, gemm_bf16; /* bf16 inputs, f32 accumulation */
     struct ml_gemm_i8_kernel gemm_i8;
 };

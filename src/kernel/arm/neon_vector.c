@@ -3,6 +3,7 @@
 #include "kernel/arm/neon_lanes.h"
 
 #include "kernel/arm/arm.h"
+#include "kernel/lanes/lanes_dots.inc"
 #include "kernel/lanes/lanes_elementwise.inc"
 #include "kernel/lanes/lanes_gemv.inc"
 #include "kernel/lanes/lanes_minhash.inc"
@@ -19,6 +20,7 @@ void ml_neon_vector(struct ml_kernels *out)
     lanes_planes(out);
     out->gemv = gemv;
     out->minhash = minhash;
+    out->i8_dots = i8_dots;
     out->mix = mix;
     out->panels = panels;
 }

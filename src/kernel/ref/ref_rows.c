@@ -168,8 +168,19 @@ static void op_minhash(int64_t n, int64_t k, uint32_t *least, const uint32_t *x,
         }
 }
 
+static void op_i8_dots(int64_t rows, int64_t n, int32_t *out, const int8_t *w, int64_t ldw,
+                       const int8_t *x)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        out[r] = 0;
+        for (int64_t i = 0; i < n; i++)
+            out[r] += w[r * ldw + i] * x[i];
+    }
+}
+
 void ml_ref_rows(struct ml_kernels *out)
 {
+    out->i8_dots = op_i8_dots;
     out->minhash = op_minhash;
     out->sum = op_sum;
     out->dot = op_dot;
