@@ -84,6 +84,22 @@ static const struct option curate_options[] = {
     END,
 };
 
+static const struct option find_options[] = {
+    {"count", 'n', "N", {"answers at most (default: 10)", "最多显示 N 条（默认：10）"}},
+    {"dataset", 'd', "NAME", {"look only in this dataset", "只在此数据集中查找"}},
+    {"kind", 0, "KIND", {"only text, image, audio or video", "只找 text、image、audio 或 video"}},
+    {"by",
+     0,
+     "both|words|meaning",
+     {"search by words, by meaning, or both (default)", "按词、按意义或两者（默认）查找"}},
+    {"near",
+     0,
+     "FILE",
+     {"what is nearest to the text of a file, and how much of it is the same",
+      "与文件内容最接近的记录及其重合程度"}},
+    END,
+};
+
 static const struct option train_options[] = {
     {"set",
      's',
@@ -225,6 +241,23 @@ static const struct command commands[] = {
      1,
      1,
      run_curate},
+    {"find",
+     "[WORD...]",
+     {"search the workspace by words and by meaning", "按词和意义搜索工作区"},
+     {"The index is made at the first search and brought up to date at each. Chinese\n"
+      "needs no blanks between words.\n\n"
+      "  maliang find fox and grapes\n"
+      "  maliang find 春夜 喜雨 --dataset tang\n"
+      "  maliang find --near draft.txt\n",
+      "首次搜索时建立索引，之后自动更新。中文无需分词。\n\n"
+      "  maliang find fox and grapes\n"
+      "  maliang find 春夜 喜雨 --dataset tang\n"
+      "  maliang find --near draft.txt\n"},
+     find_options,
+     NULL,
+     0,
+     -1,
+     run_find},
     {"train",
      "RECIPE",
      {"train a model by a recipe; the same command again resumes",

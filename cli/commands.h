@@ -8,6 +8,7 @@
 
 int run_collect(struct cli *cli, struct ml_error *err);
 int run_curate(struct cli *cli, struct ml_error *err);
+int run_find(struct cli *cli, struct ml_error *err);
 int run_train(struct cli *cli, struct ml_error *err);
 int run_write(struct cli *cli, struct ml_error *err);
 int run_models(struct cli *cli, struct ml_error *err);

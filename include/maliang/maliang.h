@@ -6,6 +6,7 @@
 #include "maliang/curate.h"
 #include "maliang/engine.h"
 #include "maliang/error.h"
+#include "maliang/find.h"
 #include "maliang/material.h"
 #include "maliang/system.h"
 #include "maliang/train.h"

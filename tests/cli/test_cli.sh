@@ -38,7 +38,7 @@ refused() {
         [ "$(wc -l <"$scratch/stderr")" -eq 1 ] && grep -qF -- "$part" "$scratch/stderr"
 }
 
-commands='collect curate train write models bench doctor completion'
+commands='collect curate find train write models bench doctor completion'
 
 # Bytes of UTF-8 that begin a character, wide ones (from U+2E80 up) twice: columns.
 fits_80() {
