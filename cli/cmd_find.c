@@ -54,7 +54,15 @@ static void print_snippet(const struct ml_find_answer *a, bool bold)
         char part[sizeof a->snippet];
         snprintf(part, sizeof part, "%.*s", (int)(next - at), a->snippet + at);
         for (const char *p = part; *p;) {
-            size_t n = fit_columns(p, COLUMNS - column, &used);
+            size_t n = fit_columns(p, COLUMNS - column, &used), cut = n;
+            while (p[n] && cut > 0 && p[cut] != ' ' && (unsigned char)p[cut] < 0x80)
+                cut--; /* to the end of a word; wide characters break anywhere */
+            if (p[n] && cut > 0 && cut < n) {
+                n = cut;
+                char head[sizeof part];
+                snprintf(head, sizeof head, "%.*s", (int)n, p);
+                fit_columns(head, COLUMNS, &used);
+            }
             if (n == 0 || (p[n] && column > 0 && used == 0)) {
                 printf("\n    ");
                 column = 0;
@@ -67,6 +75,7 @@ static void print_snippet(const struct ml_find_answer *a, bool bold)
             if (*p) {
                 printf("\n    ");
                 column = 0;
+                p += *p == ' ';
             }
         }
         at = next;

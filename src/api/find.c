@@ -87,16 +87,24 @@ static int describe(struct ml_find_answer *a, struct ml_find_index *index,
 static int search(struct ml_find_index *index, const struct ml_find_query *query, int k,
                   struct ml_find_answer *out, int *count, struct ml_error *err)
 {
-    struct ml_find_hit hits[ML_FIND_MOST];
-    int status = ml_find_search(index, query, k, hits, count, err);
-    for (int i = 0; status == 0 && i < *count; i++) {
-        out[i] = (struct ml_find_answer){.record = hits[i].record,
-                                         .score = hits[i].score,
-                                         .rank_words = hits[i].rank_words,
-                                         .rank_meaning = hits[i].rank_meaning,
-                                         .cosine = (double)hits[i].cosine};
-        status = describe(&out[i], index, query, &hits[i], err);
+    struct ml_find_hit hits[2 * ML_FIND_MOST];
+    int found = 0, kept = 0;
+    int status = ml_find_search(index, query, 2 * k, hits, &found, err);
+    for (int i = 0; status == 0 && i < found && kept < k; i++) {
+        struct ml_find_answer *a = &out[kept];
+        bool before = false;
+        *a = (struct ml_find_answer){.record = hits[i].record,
+                                     .score = hits[i].score,
+                                     .rank_words = hits[i].rank_words,
+                                     .rank_meaning = hits[i].rank_meaning,
+                                     .cosine = (double)hits[i].cosine};
+        status = describe(a, index, query, &hits[i], err);
+        /* A curated record and the one that it was made from are one answer. */
+        for (int j = 0; j < kept && !before; j++)
+            before = strcmp(out[j].title, a->title) == 0 && strcmp(out[j].snippet, a->snippet) == 0;
+        kept += !before;
     }
+    *count = kept;
     return status;
 }
 

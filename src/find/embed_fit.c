@@ -289,7 +289,10 @@ int ml_embedder_fit(struct ml_embedder *embedder, size_t count, ml_embed_text_fn
     struct ml_embedder made = {.texts = count};
     struct matrix a = {0};
     int status = read_texts(&a, count, text, arg, err);
-    size_t k = ML_EMBED_WIDTH < a.texts ? ML_EMBED_WIDTH : a.texts ? a.texts : 1;
+    /* As many directions as texts would keep each text as it is: half as many bring words together
+     * that go together. */
+    size_t half = a.texts / 2 + 1;
+    size_t k = ML_EMBED_WIDTH < half ? ML_EMBED_WIDTH : half;
     float *x = ml_mem_calloc(ROWS * k, sizeof *x);
     float *v = ml_mem_calloc(ROWS * ML_EMBED_WIDTH, sizeof *v);
     made.idf = ml_mem_calloc(ROWS, sizeof *made.idf);

@@ -279,22 +279,28 @@ int ml_find_snippet(struct ml_find_snippet *out, const struct ml_find_query *que
         status = ml_search_words_find(&words, text, n, err);
     for (size_t i = 0; i < asked.count; i++)
         pairs = pairs || asked.words[i].pair;
-    size_t best = 0;
-    for (size_t i = 0, j = 0, inside = 0; status == 0 && i < words.count; i++) {
+    size_t best = 0, last = 0; /* how many words the best window has, and where they end */
+    for (size_t i = 0, j = 0, inside = 0, end = 0; status == 0 && i < words.count; i++) {
         /* the window begins at word i and holds the words up to j */
         for (; j < words.count &&
                words.words[j].start + words.words[j].bytes <= words.words[i].start + most;
              j++)
-            inside += counts(&asked, &words.words[j], text, pairs);
+            if (counts(&asked, &words.words[j], text, pairs)) {
+                inside++;
+                end = words.words[j].start + words.words[j].bytes;
+            }
         if (inside > best) {
             best = inside;
             s.start = words.words[i].start;
+            last = end;
         }
         inside -= j > i && counts(&asked, &words.words[i], text, pairs);
         j = j > i ? j : i + 1;
     }
     if (status == 0) {
         size_t back = s.start < most / 4 ? s.start : most / 4; /* some words before the first */
+        size_t room = last > s.start && last - s.start < most ? most - (last - s.start) : most;
+        back = back < room ? back : room;
         while (back < s.start && back && ((unsigned char)text[s.start - back] & 0xC0) == 0x80)
             back--;
         s.start -= back;
