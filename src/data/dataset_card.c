@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/fail.h"
 #include "base/progress.h"
 
 enum { MAX_ROWS = 20, MAX_ANSWERS = 10 };
@@ -79,6 +80,8 @@ static void put_quoted(struct card *c, const char *text)
 {
     char *quoted = NULL;
     json_t *value = json_string(text);
+    if (c->status == 0 && !value)
+        c->status = ml_fail(c->err, ML_ERR_MEMORY, "out of memory writing a card");
     if (c->status == 0)
         c->status = ml_json_text(&quoted, value, 0, c->err);
     json_decref(value);
@@ -313,7 +316,6 @@ static void limits(struct card *c, const struct ml_dataset_facts *f)
          "的语言仅由 n 元模型识别"},
         {f->untitled, "have no title", "没有标题"},
     };
-    SAY(c, "## Known limits\n\n", "## 已知的局限\n\n");
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (known[i].count <= 0)
             continue;
@@ -340,8 +342,17 @@ int ml_dataset_card(struct ml_buffer *out, const struct ml_dataset_facts *facts,
     history(&card, facts);
     labels(&card, facts);
     splits(&card, facts);
+    SAY(&card, "## Known limits\n\n", "## 已知的局限\n\n");
     limits(&card, facts);
     if (card.status)
         out->size = before;
+    return card.status;
+}
+
+int ml_dataset_limits(struct ml_buffer *out, const struct ml_dataset_facts *facts, bool chinese,
+                      struct ml_error *err)
+{
+    struct card card = {.out = out, .zh = chinese, .err = err};
+    limits(&card, facts);
     return card.status;
 }

@@ -9,5 +9,8 @@
 /* Appended to out. The same facts give the same bytes. */
 int ml_dataset_card(struct ml_buffer *out, const struct ml_dataset_facts *facts, bool chinese,
                     struct ml_error *err);
+/* Its part on known limits alone: a list of Markdown. */
+int ml_dataset_limits(struct ml_buffer *out, const struct ml_dataset_facts *facts, bool chinese,
+                      struct ml_error *err);
 
 #endif

@@ -226,7 +226,7 @@ void ml_export_rows_close(struct ml_export_rows *rows)
 /* ---- as JSON ---- */
 
 int ml_export_row_json(struct ml_buffer *out, const struct ml_export_row *row, bool with_text,
-                       struct ml_error *err)
+                       const char *file, struct ml_error *err)
 {
     const struct ml_record *r = &row->record;
     char *text = NULL;
@@ -247,6 +247,8 @@ int ml_export_row_json(struct ml_buffer *out, const struct ml_export_row *row, b
         }
         bad = json_object_set_new(value, fields[i].name, json_string(fields[i].text));
     }
+    if (file)
+        bad = bad || json_object_set_new(value, "file", json_string(file));
     bad = bad || json_object_set_new(value, "bytes", json_integer((json_int_t)r->bytes)) ||
           json_object_set(value, "labels", row->labels) ||
           json_object_set(value, "meta", row->meta);

@@ -13,6 +13,8 @@ struct ml_export_options {
     bool compress;        /* JSONL, Parquet: by zstd */
     uint64_t shard_bytes; /* WebDataset: a shard is full at so many bytes; 0: 512 MiB */
     int64_t group_rows;   /* Parquet: rows of a group; 0: 65536 */
+    /* Croissant: who publishes it, and where; NULL: "not stated", and a name by its hash. */
+    const char *creator, *url;
 };
 
 struct ml_export_result {
@@ -43,10 +45,10 @@ int ml_export_rows_next(struct ml_export_rows *rows, struct ml_export_row *row,
                         struct ml_error *err);
 void ml_export_rows_close(struct ml_export_rows *rows); /* accepts NULL */
 
-/* The row as one line of JSON without its line end, with or without its text; appended to `out`.
- */
+/* The row as one line of JSON without its line end, appended to `out`. `file`: where its bytes lie
+ * beside it, NULL: nowhere. */
 int ml_export_row_json(struct ml_buffer *out, const struct ml_export_row *row, bool with_text,
-                       struct ml_error *err);
+                       const char *file, struct ml_error *err);
 
 /* How a file of this media type is called, "jpg"; by the ending of its source where the type says
  * nothing; "bin". Borrowed from `ending`, which has room for 16 bytes, or static. */
