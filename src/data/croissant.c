@@ -7,8 +7,9 @@
 #include "base/fail.h"
 #include "data/dataset_card.h"
 
-#define RECORDS "records.jsonl"
-#define MEDIA   "media.tar"
+#define RECORDS     "records.jsonl"
+#define MEDIA       "media.tar"
+#define MEDIA_FILES "media-files" /* what is in it; no two things may have one id */
 enum { MAX_SOURCES = 20 };
 
 /* Values are taken over also when it fails; `bad` remembers, for one look at the end. */
@@ -117,10 +118,10 @@ static json_t *distribution(struct maker *m, const struct ml_croissant_files *fi
     append(m, list, file_object(m, RECORDS, "application/jsonlines", files->records));
     if (files->media) {
         append(m, list, file_object(m, MEDIA, "application/x-tar", files->media));
-        json_t *members = named(m, "cr:FileSet", "media", "media");
+        json_t *members = named(m, "cr:FileSet", MEDIA_FILES, MEDIA_FILES);
         set(m, members, "containedIn", reference(m, MEDIA));
         set_text(m, members, "encodingFormat", "application/octet-stream");
-        set_text(m, members, "includes", "*");
+        set_text(m, members, "includes", "*.*");
         append(m, list, members);
     }
     return list;
@@ -144,7 +145,7 @@ static json_t *make_field(struct maker *m, const char *set_name, const struct fi
     set_text(m, field, "dataType", f->type);
     set_text(m, extract, property ? "fileProperty" : "column", property ? property : f->name);
     if (property)
-        set(m, source, "fileSet", reference(m, "media"));
+        set(m, source, "fileSet", reference(m, MEDIA_FILES));
     else
         set(m, source, "fileObject", reference(m, RECORDS));
     set(m, source, "extract", extract);
@@ -162,8 +163,8 @@ static const struct field record_fields[] = {
     {"consent", "sc:Text", "What its source states about training, empty when nothing."},
     {"hash", "sc:Text", "SHA-256 of its bytes."},
     {"bytes", "sc:Integer", "How many they are."},
-    {"labels", "sc:Text", "Labels of people and proposals of models."},
-    {"meta", "sc:Text", "Further fields of the record."},
+    {"labels", "sc:Text", "Labels of people and proposals of models, as JSON."},
+    {"meta", "sc:Text", "Further fields of the record, as JSON."},
 };
 
 static json_t *record_set(struct maker *m, const struct ml_dataset_facts *f, bool media)
@@ -173,10 +174,7 @@ static json_t *record_set(struct maker *m, const struct ml_dataset_facts *f, boo
     for (size_t i = 0; i < sizeof record_fields / sizeof record_fields[0]; i++) {
         if (i == 0 && f->texts + f->captions == 0) /* a column that no line has */
             continue;
-        json_t *field = make_field(m, "records", &record_fields[i], NULL);
-        if (strcmp(record_fields[i].name, "labels") == 0)
-            set(m, field, "repeated", json_true());
-        append(m, fields, field);
+        append(m, fields, make_field(m, "records", &record_fields[i], NULL));
     }
     if (media)
         append(m, fields, make_field(m, "records", &file, NULL));

@@ -42,7 +42,7 @@ static int put_row(struct exporter *x, const struct ml_export_row *row, struct m
     }
     x->line.size = 0;
     if (status == 0)
-        status = ml_export_row_json(&x->line, row, true, row->bytes ? name : NULL, err);
+        status = ml_export_row_json(&x->line, row, ML_EXPORT_FLAT, row->bytes ? name : NULL, err);
     if (status == 0)
         status = ml_buffer_put(&x->line, "\n", 1, err);
     if (status == 0)

@@ -20,7 +20,7 @@ int ml_export_jsonl(struct ml_workspace *ws, const struct ml_dataset *dataset, c
     status = ml_export_rows_open(&rows, ws, dataset, options, err);
     while (status == 0 && (got = ml_export_rows_next(rows, &row, err)) > 0) {
         line.size = 0;
-        status = ml_export_row_json(&line, &row, true, NULL, err);
+        status = ml_export_row_json(&line, &row, ML_EXPORT_FULL, NULL, err);
         if (status == 0)
             status = ml_buffer_put(&line, "\n", 1, err);
         if (status == 0)

@@ -225,36 +225,62 @@ void ml_export_rows_close(struct ml_export_rows *rows)
 
 /* ---- as JSON ---- */
 
-int ml_export_row_json(struct ml_buffer *out, const struct ml_export_row *row, bool with_text,
-                       const char *file, struct ml_error *err)
+#define JSON_FORM (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+static int set_nested(json_t *object, const char *name, json_t *value, bool flat,
+                      struct ml_error *err)
 {
-    const struct ml_record *r = &row->record;
     char *text = NULL;
-    json_t *value = json_object();
+    if (!flat)
+        return json_object_set(object, name, value) ? fail_memory(err) : 0;
+    int status = ml_json_text(&text, value, JSON_FORM, err);
+    if (status == 0 && json_object_set_new(object, name, json_string(text)))
+        status = fail_memory(err);
+    ml_mem_free(text);
+    return status;
+}
+
+static int set_texts(json_t *object, const struct ml_record *r, struct ml_error *err)
+{
     const struct {
         const char *name, *text;
     } fields[] = {{"title", r->title},   {"kind", r->kind},       {"type", r->type},
                   {"source", r->source}, {"licence", r->licence}, {"consent", r->consent},
                   {"hash", r->hash}};
-    int bad = 0;
-    if (with_text && row->text)
-        bad = json_object_set_new(value, "text", json_stringn(row->text, row->text_size));
-    for (size_t i = 0; !bad && i < sizeof fields / sizeof fields[0]; i++) {
-        if (!ml_utf8_valid(fields[i].text, strlen(fields[i].text))) {
-            json_decref(value);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (!ml_utf8_valid(fields[i].text, strlen(fields[i].text)))
             return ml_fail(err, ML_ERR_FORMAT, "record %lld: its %s is not UTF-8", (long long)r->id,
                            fields[i].name);
-        }
-        bad = json_object_set_new(value, fields[i].name, json_string(fields[i].text));
+        if (json_object_set_new(object, fields[i].name, json_string(fields[i].text)))
+            return fail_memory(err);
     }
-    if (file)
-        bad = bad || json_object_set_new(value, "file", json_string(file));
-    bad = bad || json_object_set_new(value, "bytes", json_integer((json_int_t)r->bytes)) ||
-          json_object_set(value, "labels", row->labels) ||
-          json_object_set(value, "meta", row->meta);
-    int status = bad ? fail_memory(err)
-                     : ml_json_text(&text, value, JSON_COMPACT | JSON_REAL_PRECISION(15), err);
-    json_decref(value);
+    return 0;
+}
+
+int ml_export_row_json(struct ml_buffer *out, const struct ml_export_row *row,
+                       enum ml_export_form form, const char *file, struct ml_error *err)
+{
+    bool flat = form == ML_EXPORT_FLAT;
+    char *text = NULL;
+    json_t *object = json_object();
+    int status = 0;
+    if (form != ML_EXPORT_NO_TEXT && row->text &&
+        json_object_set_new(object, "text", json_stringn(row->text, row->text_size)))
+        status = fail_memory(err);
+    if (status == 0)
+        status = set_texts(object, &row->record, err);
+    if (status == 0 && file && json_object_set_new(object, "file", json_string(file)))
+        status = fail_memory(err);
+    if (status == 0 &&
+        json_object_set_new(object, "bytes", json_integer((json_int_t)row->record.bytes)))
+        status = fail_memory(err);
+    if (status == 0)
+        status = set_nested(object, "labels", row->labels, flat, err);
+    if (status == 0)
+        status = set_nested(object, "meta", row->meta, flat, err);
+    if (status == 0)
+        status = ml_json_text(&text, object, JSON_FORM, err);
+    json_decref(object);
     if (status == 0)
         status = ml_buffer_put(out, text, strlen(text), err);
     ml_mem_free(text);

@@ -45,10 +45,15 @@ int ml_export_rows_next(struct ml_export_rows *rows, struct ml_export_row *row,
                         struct ml_error *err);
 void ml_export_rows_close(struct ml_export_rows *rows); /* accepts NULL */
 
+enum ml_export_form {
+    ML_EXPORT_FULL,    /* labels and meta are JSON */
+    ML_EXPORT_NO_TEXT, /* the same without text, which lies beside it */
+    ML_EXPORT_FLAT     /* labels and meta are texts that hold their JSON: only plain values */
+};
 /* The row as one line of JSON without its line end, appended to `out`. `file`: where its bytes lie
  * beside it, NULL: nowhere. */
-int ml_export_row_json(struct ml_buffer *out, const struct ml_export_row *row, bool with_text,
-                       const char *file, struct ml_error *err);
+int ml_export_row_json(struct ml_buffer *out, const struct ml_export_row *row,
+                       enum ml_export_form form, const char *file, struct ml_error *err);
 
 /* How a file of this media type is called, "jpg"; by the ending of its source where the type says
  * nothing; "bin". Borrowed from `ending`, which has room for 16 bytes, or static. */

@@ -69,7 +69,7 @@ static int put_row(struct sharder *s, const struct ml_export_row *row, struct ml
     char key[ML_EXPORT_KEY], ending[16];
     int status = 0;
     s->json.size = 0;
-    status = ml_export_row_json(&s->json, row, false, NULL, err);
+    status = ml_export_row_json(&s->json, row, ML_EXPORT_NO_TEXT, NULL, err);
     uint64_t bytes = row->size + row->text_size + s->json.size;
     if (status == 0 && s->open && s->file.bytes + bytes > s->full)
         status = end_shard(s, err);
