@@ -72,6 +72,24 @@ static const struct option collect_options[] = {
     END,
 };
 
+static const struct option datasets_options[] = {
+    {"format",
+     'f',
+     "jsonl|jsonl.zst|webdataset|parquet|croissant",
+     {"with export (default: by the ending of OUT)", "导出格式（默认：看输出的后缀）"}},
+    {"language",
+     0,
+     "en|zh",
+     {"of the card (default: that of the terminal)", "卡片的语言（默认：终端的语言）"}},
+    {"shard",
+     0,
+     "MB",
+     {"with webdataset: size of a shard (default: 512)", "webdataset 分片的大小（默认：512）"}},
+    {"creator", 0, "NAME", {"with croissant: who publishes it", "croissant：发布者"}},
+    {"url", 0, "URL", {"with croissant: where", "croissant：发布地址"}},
+    END,
+};
+
 static const struct option curate_options[] = {
     {"dry-run",
      'n',
@@ -198,6 +216,7 @@ static const struct option bench_options[] = {
 
 static const struct option no_options[] = {END};
 
+static const char *const datasets_actions[] = {"list", "show", "card", "export", NULL};
 static const char *const models_actions[] = {"list", "show", "export", "stage", "remove", NULL};
 static const char *const bench_actions[] = {"kernels", "train", "generate", NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
@@ -223,6 +242,26 @@ static const struct command commands[] = {
      1,
      -1,
      run_collect},
+    {"datasets",
+     "[list | show NAME | card NAME | export NAME OUT]",
+     {"list, describe and export datasets", "列出、说明、导出数据集"},
+     {"NAME is the latest version, NAME@2 the second. A card describes the dataset for\n"
+      "others, in Markdown. An export has the labels with it.\n\n"
+      "  maliang datasets show tales\n"
+      "  maliang datasets card tales --language zh > README.md\n"
+      "  maliang datasets export tales tales.parquet\n"
+      "  maliang datasets export tales folder --format croissant\n",
+      "NAME 指最新版本，NAME@2 指第 2 版。卡片是写给他人的说明（Markdown）。\n"
+      "导出时连同标注。\n\n"
+      "  maliang datasets show tales\n"
+      "  maliang datasets card tales --language zh > README.md\n"
+      "  maliang datasets export tales tales.parquet\n"
+      "  maliang datasets export tales folder --format croissant\n"},
+     datasets_options,
+     datasets_actions,
+     0,
+     3,
+     run_datasets},
     {"curate",
      "RECIPE",
      {"clean a dataset by a recipe: language, quality, duplicates, privacy, splits",

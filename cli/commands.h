@@ -7,6 +7,7 @@
 #include "options.h"
 
 int run_collect(struct cli *cli, struct ml_error *err);
+int run_datasets(struct cli *cli, struct ml_error *err);
 int run_curate(struct cli *cli, struct ml_error *err);
 int run_find(struct cli *cli, struct ml_error *err);
 int run_train(struct cli *cli, struct ml_error *err);

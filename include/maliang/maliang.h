@@ -4,6 +4,7 @@
 
 #include "maliang/catalog.h"
 #include "maliang/curate.h"
+#include "maliang/dataset.h"
 #include "maliang/engine.h"
 #include "maliang/error.h"
 #include "maliang/find.h"

@@ -115,6 +115,13 @@ static const struct ml_part parts[] = {
      0
 #endif
     },
+    {"zstd", "compressed exports of datasets (jsonl.zst, Parquet)", "libzstd-dev",
+#ifdef MALIANG_HAVE_ZSTD
+     1
+#else
+     0
+#endif
+    },
     {"libseccomp", "the reader of PDF locked up call by call", "libseccomp-dev",
 #ifdef MALIANG_HAVE_SECCOMP
      1

@@ -38,7 +38,7 @@ refused() {
         [ "$(wc -l <"$scratch/stderr")" -eq 1 ] && grep -qF -- "$part" "$scratch/stderr"
 }
 
-commands='collect curate find train write models bench doctor completion'
+commands='collect datasets curate find train write models bench doctor completion'
 
 # Bytes of UTF-8 that begin a character, wide ones (from U+2E80 up) twice: columns.
 fits_80() {
@@ -85,6 +85,22 @@ END
 collects() {
     "$maliang" collect --dataset tales texts >out && grep -q '^tales@1: 8 records' out &&
         "$maliang" collect --dataset tales texts --json >out && grep -q '"added": 0' out
+}
+
+# Datasets in two languages, and out in every form; what is there already is not overwritten by a folder.
+describes_and_exports() {
+    "$maliang" datasets | grep -q '^tales@1' && "$maliang" datasets show tales --quiet >out &&
+        grep -q '^kinds *text 8' out && "$maliang" datasets show tales@1 --json --quiet | grep -q '"records": 8' &&
+        "$maliang" datasets card tales --quiet | grep -q '^## Known limits' &&
+        "$maliang" datasets card tales --quiet --language zh | grep -q '^## 已知的局限' || return 1
+    for file in out.jsonl out.parquet; do
+        "$maliang" datasets export tales $file --quiet && [ -s $file ] || return 1
+    done
+    [ "$(wc -l <out.jsonl)" -eq 8 ] && [ "$(head -c 4 out.parquet)" = PAR1 ] &&
+        "$maliang" datasets export tales shards --quiet --format webdataset &&
+        [ "$(tar tf shards/data-000000.tar | wc -l)" -eq 16 ] &&
+        "$maliang" datasets export tales folder --quiet --format croissant --json | grep -q '"files": 4' &&
+        [ -s folder/croissant.json ] && [ -s folder/README.zh.md ]
 }
 
 trains_and_writes() {
@@ -154,6 +170,10 @@ check empty_folder refused 1 "empty" "$maliang" collect --quiet empty
 check folder_of_binaries refused 1 "binary" "$maliang" collect --quiet binary
 make_texts
 check collects collects
+check describes_and_exports describes_and_exports
+check export_over_a_folder refused 1 "there already" "$maliang" datasets export tales folder --quiet -f croissant
+check export_of_unknown_form refused 2 "did you mean parquet" "$maliang" datasets export tales x --quiet -f parqet
+check unknown_dataset refused 1 'did you mean "tales"' "$maliang" datasets show tlaes --quiet
 printf 'train: {stpes: 3}\n' >typo.yaml
 check recipe_with_a_typo refused 1 "typo.yaml:1" "$maliang" train --quiet typo.yaml
 check trains_and_writes trains_and_writes
