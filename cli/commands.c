@@ -214,6 +214,15 @@ static const struct option bench_options[] = {
     END,
 };
 
+static const struct option doctor_options[] = {
+    {"deep", 0, NULL, {"read every blob of the workspace", "读取工作区的每个数据块"}},
+    {"repair",
+     0,
+     NULL,
+     {"remove what broken-off work left in the workspace", "清除工作区中未完成操作的残留"}},
+    END,
+};
+
 static const struct option no_options[] = {END};
 
 static const char *const datasets_actions[] = {"list", "show", "card", "export", NULL};
@@ -357,10 +366,10 @@ static const struct command commands[] = {
      run_bench},
     {"doctor",
      "",
-     {"say what this machine and this build can do, and what is missing",
-      "说明本机与此版本能做什么、缺什么"},
+     {"say what this machine can do, what is missing, and whether the workspace is sound",
+      "说明本机与此版本能做什么、缺什么，工作区是否完好"},
      {NULL, NULL},
-     no_options,
+     doctor_options,
      NULL,
      0,
      0,

@@ -52,6 +52,27 @@ struct ml_collect_result {
 int ml_engine_collect(struct ml_engine *engine, const struct ml_collect_request *request,
                       struct ml_collect_result *out, struct ml_error *err);
 
+struct ml_check_request {
+    const char *workspace;
+    bool deep;   /* read every blob and compare its hash */
+    bool repair; /* remove what nothing needs */
+    ml_cancel *cancel;
+};
+
+/* What a killed writer may leave (stray, unused, unfinished: no reader ever sees it, repair removes
+ * it), and what was lost (missing, damaged: collecting the sources again restores it). */
+struct ml_check_result {
+    int64_t records, datasets, blobs, blob_bytes;
+    int64_t stray_files, stray_bytes, unused_blobs, unused_bytes, unfinished;
+    int64_t missing, damaged;
+    bool database_sound, repaired;
+    char database_problem[200];
+    char examples[5][300]; /* of missing and damaged ones; "" after the last */
+};
+/* ML_ERR_NOT_FOUND when there is no workspace. */
+int ml_engine_check(struct ml_engine *engine, const struct ml_check_request *request,
+                    struct ml_check_result *out, struct ml_error *err);
+
 #ifdef __cplusplus
 }
 #endif

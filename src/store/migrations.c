@@ -72,7 +72,12 @@ static const char version_2[] =
     "CREATE TABLE curation_verdict("
     "  curation INTEGER NOT NULL REFERENCES curation(id), record INTEGER NOT NULL"
     "  REFERENCES record(id), step TEXT NOT NULL, reason TEXT NOT NULL, value REAL,"
-    "  PRIMARY KEY(curation, record)) WITHOUT ROWID;";
+    "  PRIMARY KEY(curation, record)) WITHOUT ROWID;"
+    /* Who names a record or a blob: asked for each that is removed. */
+    "CREATE INDEX record_blob ON record(blob);"
+    "CREATE INDEX dataset_record_record ON dataset_record(record);"
+    "CREATE INDEX curation_verdict_record ON curation_verdict(record);"
+    "CREATE INDEX label_record ON label(record);";
 
 const struct ml_migration ml_migrations[] = {{1, version_1}, {2, version_2}};
 const int ml_migration_count = sizeof ml_migrations / sizeof ml_migrations[0];
