@@ -77,6 +77,13 @@ struct ml_reader;
 int ml_collect_documents(struct ml_collector *collector, const struct ml_collect_item *item,
                          const struct ml_reader *reader, struct ml_error *err);
 
+/* ---- links of a page (collect_links.c), for data/web.h ---- */
+
+struct ml_web_resource;
+int ml_collect_links(void *arg, const struct ml_web_resource *page,
+                     int (*found)(void *arg, const char *reference, struct ml_error *err),
+                     void *found_arg, struct ml_error *err);
+
 /* ---- the report (collect_report.c) ---- */
 
 /* Counts one thing that was left out. line 0 and why NULL: nothing to say. */

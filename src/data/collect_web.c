@@ -148,6 +148,7 @@ int ml_collect_web(struct ml_workspace *ws, const char *const *seeds, size_t see
                                                     .allowed_count = o->allowed_count,
                                                     .cancel = o->cancel,
                                                     .max_bytes = common->max_file_bytes},
+                                           .links = o->depth > 0 ? ml_collect_links : NULL,
                                            .progress = tell,
                                            .progress_arg = &w};
     ml_arena_init(&w.asked, 4096);

@@ -3,7 +3,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "data/html_read.h"
 #include "data/media_probe.h"
+#include "data/warc.h"
 
 #define DEFAULT_OUT_BYTES ((uint64_t)4 << 30)
 #define DEFAULT_MEMBERS   1000000
@@ -11,17 +13,20 @@
 
 /* One row a reader. `looks` says whether the first bytes are of the format when neither name nor
  * type tells; NULL: no bytes are unmistakable (a table looks like any text). Rows further up win.
- * The readers of pages (html) and of web archives (warc) are two more rows. */
+ */
 static const struct row {
     const struct ml_reader *reader;
     bool (*looks)(const char *bytes, size_t n);
 } rows[] = {
+    {&ml_reader_html, ml_looks_like_html},
     {&ml_reader_csv, NULL},
     {&ml_reader_json, NULL},
     {&ml_reader_markdown, NULL},
+    {&ml_reader_subtitle, NULL},
     {&ml_reader_media, ml_looks_like_media},
     {&ml_reader_pdf, ml_looks_like_pdf},
     {&ml_reader_office, NULL}, /* without its name it is a ZIP file like any other */
+    {&ml_reader_warc, NULL},   /* .warc.gz: before archives */
     {&ml_reader_archive, ml_looks_like_archive},
 };
 #define N_ROWS (sizeof rows / sizeof rows[0])
