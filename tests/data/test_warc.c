@@ -290,14 +290,14 @@ static void not_one(void **state)
 {
     struct catch c = {0};
     struct ml_error err = {0};
+    struct ml_buffer w = {0};
+    pack(&w, "tar or what", 11);
     assert_fails(read_with(&c, "", 0, NULL, &err), ML_ERR_FORMAT, "no record", err);
     assert_fails(read_with(&c, "plain text\n\n", 12, NULL, &err), ML_ERR_FORMAT, "WARC/1.0", err);
     assert_fails(read_with(&c, "WARC/0.9\r\n\r\n", 12, NULL, &err), ML_ERR_FORMAT, "WARC/1.0", err);
     assert_fails(read_with(&c, "WARC/1.0\r\nWARC-Type: x", 22, NULL, &err), ML_ERR_FORMAT,
                  "does not end", err);
     assert_fails(read_with(&c, "\x1f\x8b\x08xyz", 6, NULL, &err), ML_ERR_FORMAT, "", err);
-    struct ml_buffer w = {0};
-    pack(&w, "tar or what", 11);
     assert_fails(read_with(&c, w.data, w.size, NULL, &err), ML_ERR_FORMAT, "header", err);
     ml_buffer_clear(&w);
     ml_buffer_clear(&c.text);
