@@ -108,6 +108,20 @@ static const struct ml_part parts[] = {
      0
 #endif
     },
+    {"libcurl", "collecting from the web", "libcurl4-openssl-dev",
+#ifdef MALIANG_HAVE_CURL
+     1
+#else
+     0
+#endif
+    },
+    {"zlib", "sitemaps and web archives that are packed by gzip", "zlib1g-dev",
+#ifdef MALIANG_HAVE_ZLIB
+     1
+#else
+     0
+#endif
+    },
     {"libarchive", "archives, office documents and e-books as material", "libarchive-dev",
 #ifdef MALIANG_HAVE_ARCHIVE
      1
