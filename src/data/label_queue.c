@@ -7,7 +7,7 @@
 
 #include "base/fail.h"
 #include "base/utf8.h"
-#include "data/record_fields.h"
+#include "data/label_text.h"
 #include "store/labels.h"
 #include "store/queues.h"
 
@@ -307,44 +307,18 @@ static int find_proposal(struct ml_label_session *s, bool own, struct ml_error *
     return status ? status : got;
 }
 
-static int load_text(struct ml_label_session *s, const char *bytes, size_t n, struct ml_error *err)
-{
-    struct ml_label_item *item = &s->item;
-    bool is_text =
-        strcmp(item->record.kind, "text") == 0 || strncmp(item->record.type, "text/", 5) == 0;
-    struct ml_record_fields fields;
-    bool good = false, found = false;
-    int status = ml_record_fields_load(&fields, &s->item_arena, &item->record, is_text ? bytes : "",
-                                       is_text ? n : 0, &good, err);
-    if (status || !good)
-        return status;
-    if (is_text) {
-        item->text = fields.text;
-        item->text_size = fields.size;
-        found = true;
-    } else {
-        found = ml_record_fields_find(&fields, "caption", &item->text, &item->text_size) ||
-                ml_record_fields_find(&fields, "transcript", &item->text, &item->text_size);
-    }
-    if (!found || !ml_utf8_valid(item->text, item->text_size)) {
-        item->text = NULL;
-        item->text_size = 0;
-    }
-    item->characters = item->text ? (int64_t)ml_utf8_count(item->text, item->text_size) : 0;
-    return 0;
-}
-
 static int load_item(struct ml_label_session *s, struct entry *e, bool own, struct ml_error *err)
 {
-    const char *bytes;
-    size_t n;
+    struct ml_label_text loaded;
     forget_item(s);
     s->item = (struct ml_label_item){.model = "", .confidence = NAN};
-    int status = ml_records_get(s->ws, e->record, &s->item_arena, &s->item.record, err);
-    if (status == 0)
-        status = ml_records_read(s->ws, &s->item.record, &s->view, &bytes, &n, err);
-    if (status == 0)
-        status = load_text(s, bytes, n, err);
+    int status = ml_label_text_load(&loaded, s->ws, e->record, &s->item_arena, &s->view, err);
+    if (status == 0) {
+        s->item.record = loaded.record;
+        s->item.text = loaded.text;
+        s->item.text_size = loaded.size;
+        s->item.characters = loaded.characters;
+    }
     if (status == 0)
         status = find_proposal(s, own, err);
     if (status == 0 && own && !s->proposal)
