@@ -7,6 +7,7 @@
 #include "maliang/dataset.h"
 #include "maliang/engine.h"
 #include "maliang/error.h"
+#include "maliang/label.h"
 #include "maliang/material.h"
 #include "maliang/system.h"
 #include "maliang/train.h"
