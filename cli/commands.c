@@ -90,6 +90,22 @@ static const struct option datasets_options[] = {
     END,
 };
 
+static const struct option label_options[] = {
+    {"dataset", 'd', "NAME", {"with start: what is labelled", "start：要标注的数据集"}},
+    {"task",
+     0,
+     "FILE",
+     {"with start: what is asked, as YAML (docs/label.md)",
+      "start：标注任务（YAML，见 docs/label.md）"}},
+    {"annotator",
+     'a',
+     "NAME",
+     {"with queue: whose labels these are (default: your user name)",
+      "queue：标注者（默认：用户名）"}},
+    {"skipped", 0, NULL, {"with queue: go over what you skipped", "queue：重看跳过的记录"}},
+    END,
+};
+
 static const struct option curate_options[] = {
     {"dry-run",
      'n',
@@ -226,6 +242,7 @@ static const struct option doctor_options[] = {
 static const struct option no_options[] = {END};
 
 static const char *const datasets_actions[] = {"list", "show", "card", "export", NULL};
+static const char *const label_actions[] = {"start", "queue", "status", "agreement", NULL};
 static const char *const models_actions[] = {"list", "show", "export", "stage", "remove", NULL};
 static const char *const bench_actions[] = {"kernels", "train", "generate", NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
@@ -271,6 +288,25 @@ static const struct command commands[] = {
      0,
      3,
      run_datasets},
+    {"label",
+     "[start QUEUE | queue QUEUE | status [QUEUE] | agreement QUEUE]",
+     {"label a dataset with the keyboard, alone or with others", "用键盘标注数据集，可多人"},
+     {"A queue is a dataset and a task: choose one or several labels, mark spans, rate\n"
+      "or write. Every answer is kept at once; u takes it back. What a model proposed\n"
+      "comes first, the least sure before the surer. docs/label.md explains all of it.\n\n"
+      "  maliang label start mood --dataset poems --task mood.yaml\n"
+      "  maliang label queue mood\n"
+      "  maliang label agreement mood\n",
+      "队列 = 数据集 + 任务：单选、多选、标片段、评分或写文字。答案即时保存，u 撤销。\n"
+      "模型给出建议的先来，把握小的在前。详见 docs/label.md。\n\n"
+      "  maliang label start mood --dataset poems --task mood.yaml\n"
+      "  maliang label queue mood\n"
+      "  maliang label agreement mood\n"},
+     label_options,
+     label_actions,
+     0,
+     3,
+     run_label},
     {"curate",
      "RECIPE",
      {"clean a dataset by a recipe: language, quality, duplicates, privacy, splits",

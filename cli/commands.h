@@ -8,6 +8,7 @@
 
 int run_collect(struct cli *cli, struct ml_error *err);
 int run_datasets(struct cli *cli, struct ml_error *err);
+int run_label(struct cli *cli, struct ml_error *err);
 int run_curate(struct cli *cli, struct ml_error *err);
 int run_find(struct cli *cli, struct ml_error *err);
 int run_train(struct cli *cli, struct ml_error *err);

@@ -8,6 +8,7 @@
 #include "maliang/engine.h"
 #include "maliang/error.h"
 #include "maliang/find.h"
+#include "maliang/label.h"
 #include "maliang/material.h"
 #include "maliang/system.h"
 #include "maliang/train.h"

@@ -97,21 +97,21 @@ static bool add_rules(scmp_filter_ctx filter)
     for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
         good = good && seccomp_rule_add(filter, allow, harmless[i], 0) == 0;
     /* Opening to read; its own file once (see child.c); asking whether a pipe is a terminal;
-     * asking for limits; flags of descriptors. */
+     * asking for limits; flags of descriptors. (The last 0 of an equality means nothing.) */
     good = good && seccomp_rule_add(filter, allow, SCMP_SYS(open), 1,
                                     SCMP_A1(SCMP_CMP_MASKED_EQ, writing, 0)) == 0;
     good = good && seccomp_rule_add(filter, allow, SCMP_SYS(openat), 1,
                                     SCMP_A2(SCMP_CMP_MASKED_EQ, writing, 0)) == 0;
     good = good && seccomp_rule_add(filter, allow, SCMP_SYS(execveat), 1,
-                                    SCMP_A0(SCMP_CMP_EQ, ML_CHILD_TOOL_FD)) == 0;
+                                    SCMP_A0(SCMP_CMP_EQ, ML_CHILD_TOOL_FD, 0)) == 0;
+    good = good && seccomp_rule_add(filter, allow, SCMP_SYS(ioctl), 1,
+                                    SCMP_A1(SCMP_CMP_EQ, TCGETS, 0)) == 0;
     good = good &&
-           seccomp_rule_add(filter, allow, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, TCGETS)) == 0;
-    good = good &&
-           seccomp_rule_add(filter, allow, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0)) == 0;
+           seccomp_rule_add(filter, allow, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0)) == 0;
     static const int flags[] = {F_GETFD, F_SETFD, F_GETFL};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         good = good && seccomp_rule_add(filter, allow, SCMP_SYS(fcntl), 1,
-                                        SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)flags[i])) == 0;
+                                        SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)flags[i], 0)) == 0;
     return good;
 }
 

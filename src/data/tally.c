@@ -43,8 +43,8 @@ static int grow(struct ml_tally *t, struct ml_error *err)
     return 0;
 }
 
-int ml_tally_add(struct ml_tally *t, struct ml_arena *arena, const char *name, int64_t count,
-                 int64_t bytes, struct ml_error *err)
+static int find_row(struct ml_tally *t, struct ml_arena *arena, const char *name,
+                    struct ml_tally_row **out, struct ml_error *err)
 {
     int status = t->count == t->capacity ? grow(t, err) : 0;
     if (status)
@@ -57,10 +57,32 @@ int ml_tally_add(struct ml_tally *t, struct ml_arena *arena, const char *name, i
         t->rows[t->count] = (struct ml_tally_row){.name = copy};
         t->slots[slot] = (uint32_t)++t->count;
     }
-    struct ml_tally_row *row = &t->rows[t->slots[slot] - 1];
-    row->count += count;
-    row->bytes += bytes;
+    *out = &t->rows[t->slots[slot] - 1];
     return 0;
+}
+
+int ml_tally_add(struct ml_tally *t, struct ml_arena *arena, const char *name, int64_t count,
+                 int64_t bytes, struct ml_error *err)
+{
+    struct ml_tally_row *row;
+    int status = find_row(t, arena, name, &row, err);
+    if (status == 0) {
+        row->count += count;
+        row->bytes += bytes;
+    }
+    return status;
+}
+
+int ml_tally_number(struct ml_tally *t, struct ml_arena *arena, const char *name, int *number,
+                    struct ml_error *err)
+{
+    struct ml_tally_row *row;
+    int status = find_row(t, arena, name, &row, err);
+    if (status == 0) {
+        row->count++;
+        *number = (int)(row - t->rows);
+    }
+    return status;
 }
 
 static int by_count(const void *a, const void *b)

@@ -18,6 +18,9 @@ struct ml_tally {
 /* Zero-initialise. Names go into the arena. */
 int ml_tally_add(struct ml_tally *tally, struct ml_arena *arena, const char *name, int64_t count,
                  int64_t bytes, struct ml_error *err);
+/* Counts one, and *number is the row's place until it is sorted. */
+int ml_tally_number(struct ml_tally *tally, struct ml_arena *arena, const char *name, int *number,
+                    struct ml_error *err);
 /* Most frequent first, then by name. Nothing is added after it. */
 void ml_tally_sort(struct ml_tally *tally);
 int64_t ml_tally_of(const struct ml_tally *tally, const char *name); /* 0: none; not by hash */

@@ -21,20 +21,20 @@ static int read_entry(struct ml_queue_entry *out, struct ml_arena *arena, const 
                       const char *text, struct ml_error *err)
 {
     json_t *value = NULL;
-    const char *dataset, *task;
-    json_int_t created;
     int status = ml_json_parse(&value, text, strlen(text), "a queue of the workspace", err);
     if (status)
         return status;
-    if (json_unpack(value, "{s:s, s:s, s:I}", "dataset", &dataset, "task", &task, "created",
-                    &created) != 0) {
+    const char *dataset = json_string_value(json_object_get(value, "dataset"));
+    const char *task = json_string_value(json_object_get(value, "task"));
+    if (!dataset || !task) {
         status = ml_fail(err, ML_ERR_FORMAT, "the queue %s is damaged in the workspace",
                          key + strlen(PREFIX));
     } else {
         struct ml_queue_entry e = {.name = ml_arena_strdup(arena, key + strlen(PREFIX)),
                                    .dataset = ml_arena_strdup(arena, dataset),
                                    .task = ml_arena_strdup(arena, task),
-                                   .created = created};
+                                   .created =
+                                       json_integer_value(json_object_get(value, "created"))};
         if (!e.name || !e.dataset || !e.task)
             status = fail_memory(err);
         else

@@ -38,7 +38,7 @@ refused() {
         [ "$(wc -l <"$scratch/stderr")" -eq 1 ] && grep -qF -- "$part" "$scratch/stderr"
 }
 
-commands='collect datasets curate find train write models bench doctor completion'
+commands='collect datasets label curate find train write models bench doctor completion'
 
 # Bytes of UTF-8 that begin a character, wide ones (from U+2E80 up) twice: columns.
 fits_80() {
@@ -101,6 +101,13 @@ describes_and_exports() {
         [ "$(tar tf shards/data-000000.tar | wc -l)" -eq 16 ] &&
         "$maliang" datasets export tales folder --quiet --format croissant --json | grep -q '"files": 4' &&
         [ -s folder/croissant.json ] && [ -s folder/README.zh.md ]
+}
+
+labels() {
+    printf 'kind: choice\nlabels: [glad, sad]\noverlap: 2\n' >mood.yaml
+    "$maliang" label start mood --dataset tales --task mood.yaml >out && grep -q 'label queue mood' out &&
+        "$maliang" label | grep -q '^mood  *choice  *8  *0' &&
+        "$maliang" label status mood --json | grep -q '"overlap": 2'
 }
 
 trains_and_writes() {
@@ -174,6 +181,12 @@ check describes_and_exports describes_and_exports
 check export_over_a_folder refused 1 "there already" "$maliang" datasets export tales folder --quiet -f croissant
 check export_of_unknown_form refused 2 "did you mean parquet" "$maliang" datasets export tales x --quiet -f parqet
 check unknown_dataset refused 1 'did you mean "tales"' "$maliang" datasets show tlaes --quiet
+check labels labels
+check label_needs_a_terminal refused 2 "needs a terminal" sh -c '"$1" label queue mood </dev/null' sh "$maliang"
+check label_without_two_people refused 1 "two people" "$maliang" label agreement mood
+check label_of_unknown_queue refused 1 'did you mean "mood"' "$maliang" label status moode
+printf 'kind: choice\nlabels: [a]\n' >bad.yaml
+check label_task_with_a_mistake refused 1 "bad.yaml: choice needs labels" "$maliang" label start m -d tales --task bad.yaml
 printf 'train: {stpes: 3}\n' >typo.yaml
 check recipe_with_a_typo refused 1 "typo.yaml:1" "$maliang" train --quiet typo.yaml
 check trains_and_writes trains_and_writes
