@@ -30,15 +30,15 @@ static json_t *check_json(const struct ml_check_result *r)
     json_t *examples = json_array();
     for (int i = 0; i < 5 && r->examples[i][0]; i++)
         json_array_append_new(examples, json_path(r->examples[i]));
-    return json_pack(
-        "{s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o}",
-        "database_sound", r->database_sound, "database_problem", r->database_problem, "records",
-        (json_int_t)r->records, "datasets", (json_int_t)r->datasets, "blobs", (json_int_t)r->blobs,
-        "blob_bytes", (json_int_t)r->blob_bytes, "stray_files", (json_int_t)r->stray_files,
-        "stray_bytes", (json_int_t)r->stray_bytes, "unused_blobs", (json_int_t)r->unused_blobs,
-        "unused_bytes", (json_int_t)r->unused_bytes, "unfinished", (json_int_t)r->unfinished,
-        "missing", (json_int_t)r->missing, "damaged", (json_int_t)r->damaged, "repaired",
-        r->repaired, "examples", examples);
+    return json_pack("{s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o}",
+                     "database_sound", r->database_sound, "database_problem", r->database_problem,
+                     "records", (json_int_t)r->records, "datasets", (json_int_t)r->datasets,
+                     "blobs", (json_int_t)r->blobs, "blob_bytes", (json_int_t)r->blob_bytes,
+                     "stray_files", (json_int_t)r->stray_files, "stray_bytes",
+                     (json_int_t)r->stray_bytes, "unused_blobs", (json_int_t)r->unused_blobs,
+                     "unused_bytes", (json_int_t)r->unused_bytes, "unfinished",
+                     (json_int_t)r->unfinished, "missing", (json_int_t)r->missing, "damaged",
+                     (json_int_t)r->damaged, "repaired", r->repaired, "examples", examples);
 }
 
 static void print_check(const struct cli *cli, const struct ml_check_result *r)
