@@ -1,4 +1,5 @@
 #include <jansson.h>
+#include <math.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,6 +231,30 @@ static int agreement(struct cli *cli, struct ml_error *err)
     return status ? status : print_answer(cli, json, print_agreement, err);
 }
 
+static int learn(struct cli *cli, struct ml_error *err)
+{
+    struct ml_labelling_learnt learnt;
+    int status = ml_labelling_learn(cli->workspace, cli->arguments[1], cli->cancel, &learnt, err);
+    if (status)
+        return status;
+    if (cli->json) {
+        ml_json_setup();
+        return print_json(
+            json_pack("{s:I, s:I, s:o, s:f}", "answers", (json_int_t)learnt.answers, "proposed",
+                      (json_int_t)learnt.proposed, "accuracy",
+                      isnan(learnt.accuracy) ? json_null() : json_real(learnt.accuracy),
+                      "by_chance", learnt.by_chance),
+            err);
+    }
+    printf("learnt from %lld answers, proposed %lld\n", (long long)learnt.answers,
+           (long long)learnt.proposed);
+    if (!isnan(learnt.accuracy))
+        printf("right on answers that were held out: %.1f%% (the most frequent answer alone: "
+               "%.1f%%)\n",
+               100 * learnt.accuracy, 100 * learnt.by_chance);
+    return 0;
+}
+
 int run_label(struct cli *cli, struct ml_error *err)
 {
     static const struct {
@@ -239,7 +264,8 @@ int run_label(struct cli *cli, struct ml_error *err)
     } actions[] = {{"start", "start QUEUE --dataset NAME --task task.yaml", 2, 2, start},
                    {"queue", "queue QUEUE", 2, 2, queue},
                    {"status", "status [QUEUE]", 1, 2, status_of},
-                   {"agreement", "agreement QUEUE", 2, 2, agreement}};
+                   {"agreement", "agreement QUEUE", 2, 2, agreement},
+                   {"learn", "learn QUEUE", 2, 2, learn}};
     enum { ACTIONS = sizeof actions / sizeof actions[0] };
     for (int i = 0; cli->argument_count && i < ACTIONS; i++) {
         if (strcmp(cli->arguments[0], actions[i].name) != 0)

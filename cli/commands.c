@@ -242,7 +242,7 @@ static const struct option doctor_options[] = {
 static const struct option no_options[] = {END};
 
 static const char *const datasets_actions[] = {"list", "show", "card", "export", NULL};
-static const char *const label_actions[] = {"start", "queue", "status", "agreement", NULL};
+static const char *const label_actions[] = {"start", "queue", "status", "agreement", "learn", NULL};
 static const char *const models_actions[] = {"list", "show", "export", "stage", "remove", NULL};
 static const char *const bench_actions[] = {"kernels", "train", "generate", NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
@@ -289,18 +289,20 @@ static const struct command commands[] = {
      3,
      run_datasets},
     {"label",
-     "[start QUEUE | queue QUEUE | status [QUEUE] | agreement QUEUE]",
+     "[start | queue | status | agreement | learn] [QUEUE]",
      {"label a dataset with the keyboard, alone or with others", "用键盘标注数据集，可多人"},
      {"A queue is a dataset and a task: choose one or several labels, mark spans, rate\n"
       "or write. Every answer is kept at once; u takes it back. What a model proposed\n"
       "comes first, the least sure before the surer. docs/label.md explains all of it.\n\n"
       "  maliang label start mood --dataset poems --task mood.yaml\n"
       "  maliang label queue mood\n"
+      "  maliang label learn mood           a classifier proposes the rest\n"
       "  maliang label agreement mood\n",
       "队列 = 数据集 + 任务：单选、多选、标片段、评分或写文字。答案即时保存，u 撤销。\n"
       "模型给出建议的先来，把握小的在前。详见 docs/label.md。\n\n"
       "  maliang label start mood --dataset poems --task mood.yaml\n"
       "  maliang label queue mood\n"
+      "  maliang label learn mood           分类器为其余记录给出建议\n"
       "  maliang label agreement mood\n"},
      label_options,
      label_actions,

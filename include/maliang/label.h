@@ -30,6 +30,16 @@ int ml_labelling_status(const char *workspace, const char *queue, char **json,
 int ml_labelling_agreement(const char *workspace, const char *queue, char **json,
                            struct ml_error *err);
 
+/* A text classifier learns from the answers of a queue of kind choice and proposes answers for the
+ * records that nobody has answered. accuracy: on answers that were held out (NaN: too few);
+ * by_chance: the share of the most frequent answer. ML_ERR_STATE: fewer than ten answers. */
+struct ml_labelling_learnt {
+    int64_t answers, proposed;
+    double accuracy, by_chance;
+};
+int ml_labelling_learn(const char *workspace, const char *queue, ml_cancel *cancel,
+                       struct ml_labelling_learnt *out, struct ml_error *err);
+
 /* ---- one annotator at work ---- */
 
 struct ml_labelling_label {

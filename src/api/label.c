@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/files.h"
 #include "data/label_agreement.h"
+#include "data/label_learn.h"
 #include "store/labels.h"
 #include "store/queues.h"
 
@@ -37,6 +38,21 @@ int ml_labelling_start(const char *folder, const char *queue, const char *datase
         status = ml_label_queue_start(workspace, queue, dataset, task, task_path, err);
     ml_workspace_close(workspace);
     ml_arena_clear(&arena);
+    return status;
+}
+
+int ml_labelling_learn(const char *folder, const char *queue, ml_cancel *cancel,
+                       struct ml_labelling_learnt *out, struct ml_error *err)
+{
+    struct ml_workspace *workspace = NULL;
+    struct ml_label_learnt learnt;
+    int status = open_workspace(&workspace, folder, false, err);
+    if (status == 0)
+        status = ml_label_queue_learn(workspace, queue, cancel, &learnt, err);
+    ml_workspace_close(workspace);
+    if (status == 0)
+        *out = (struct ml_labelling_learnt){learnt.answers, learnt.proposed, learnt.accuracy,
+                                            learnt.by_chance};
     return status;
 }
 

@@ -38,14 +38,13 @@ static size_t closing_quote(const struct ml_csv *csv, size_t from)
         const char *end = memchr(text + from, '\n', limit - from);
         limit = end ? (size_t)(end - text) : limit;
     }
-    for (size_t at = from; at < limit; at++) {
+    for (size_t at = from; at < limit; at += 2) { /* two quotes are one of the text */
         const char *quote = memchr(text + at, '"', limit - at);
         if (!quote)
             break;
         at = (size_t)(quote - text);
         if (at + 1 == limit || text[at + 1] != '"')
             return at;
-        at++;
     }
     return csv->size;
 }
