@@ -19,6 +19,7 @@ static const struct row {
     {&ml_reader_csv, NULL},
     {&ml_reader_json, NULL},
     {&ml_reader_markdown, NULL},
+    {&ml_reader_subtitle, NULL},
     {&ml_reader_media, ml_looks_like_media},
     {&ml_reader_pdf, ml_looks_like_pdf},
     {&ml_reader_office, NULL}, /* without its name it is a ZIP file like any other */

@@ -27,5 +27,6 @@ extern const struct ml_reader ml_reader_markdown;
 extern const struct ml_reader ml_reader_media;
 extern const struct ml_reader ml_reader_office;
 extern const struct ml_reader ml_reader_pdf;
+extern const struct ml_reader ml_reader_subtitle;
 
 #endif
