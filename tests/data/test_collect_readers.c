@@ -149,7 +149,7 @@ static void everything(void **state)
         "image image/png [cat] {\"width\":32,\"height\":16,\"caption\":\"a cat on a mat\","
         "\"author\":\"A\",\"text\":\"not this\"} [{\"op\":\"collect\",\"reader\":\"media 1\"}] = ");
     holds("/voice.wav", 0,
-          "audio audio/wav [voice] {\"seconds\":0.100,\"rate\":8000,\"channels\":1,"
+          "audio audio/wav [voice] {\"seconds\":0.1,\"rate\":8000,\"channels\":1,"
           "\"transcript\":\"你好\"} [{\"op\":\"collect\",\"reader\":\"media 1\"}] = ");
     holds("/outer.zip!/a.txt", 0,
           "text text/plain [a] {} [{\"op\":\"collect\"}] = text in an archive\n");
