@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "base/fail.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "data/collect_files.h"
 #include "data/collect_impl.h"
 #include "data/collect_sidecar.h"
+#include "data/collect_special.h"
 #include "data/collect_web.h"
 #include "data/readers.h"
 
@@ -101,7 +103,6 @@ static int add_files(struct ml_collector *c, const struct ml_found_file *files, 
                      struct ml_error *err)
 {
     int status = 0;
-    c->total = found;
     for (size_t i = 0; status == 0 && i < found; i++) {
         c->done = i;
         c->path = files[i].path;
@@ -113,23 +114,69 @@ static int add_files(struct ml_collector *c, const struct ml_found_file *files, 
     return status;
 }
 
+/* The paths apart: files and folders, and sources of other kinds as they are spelt. */
+struct asked {
+    const char **paths, **special;
+    size_t path_count, special_count;
+};
+
+static int sort_out(struct asked *asked, struct ml_arena *arena, const char *const *paths,
+                    size_t count, struct ml_error *err)
+{
+    int status = 0;
+    asked->paths = ml_arena_calloc(arena, count + 1, sizeof *asked->paths);
+    asked->special = ml_arena_calloc(arena, count + 1, sizeof *asked->special);
+    if (!asked->paths || !asked->special)
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory listing %zu paths", count);
+    for (size_t i = 0; i < count && status == 0; i++) {
+        char *source;
+        if (!ml_special_is(paths[i])) {
+            asked->paths[asked->path_count++] = paths[i];
+            continue;
+        }
+        status = ml_special_source(arena, paths[i], &source, err);
+        if (status == 0)
+            asked->special[asked->special_count++] = source;
+    }
+    return status;
+}
+
+static int add_special(struct ml_collector *c, const struct asked *asked, struct ml_error *err)
+{
+    int status = 0;
+    for (size_t i = 0; i < asked->special_count && status == 0; i++) {
+        c->path = asked->special[i];
+        status = ml_collect_tell(c, err);
+        if (status == 0)
+            status = ml_special_collect(c, asked->special[i], err);
+        c->done++;
+    }
+    return status;
+}
+
 int ml_collect(struct ml_workspace *ws, const char *const *paths, size_t count,
                const struct ml_collect_options *options, struct ml_collect_report *report,
                struct ml_error *err)
 {
     static const struct ml_collect_options defaults;
+    struct asked asked = {0};
     struct ml_collector c;
     struct ml_found_file *files = NULL;
     struct ml_arena arena;
     size_t found = 0;
     *report = (struct ml_collect_report){0};
     ml_arena_init(&arena, 0);
-    int status =
-        ml_collect_find(&arena, paths, count, note_unreadable, report, &files, &found, err);
-    report->files = found;
+    int status = sort_out(&asked, &arena, paths, count, err);
+    if (status == 0)
+        status = ml_collect_find(&arena, asked.paths, asked.path_count, note_unreadable, report,
+                                 &files, &found, err);
+    report->files = found + asked.special_count;
     ml_collector_open(&c, ws, options ? options : &defaults, report);
+    c.total = report->files;
     if (status == 0)
         status = add_files(&c, files, found, err);
+    if (status == 0)
+        status = add_special(&c, &asked, err);
     status = ml_collector_close(&c, status, err);
     if (status == 0 && report->added + report->present + report->repeated == 0)
         status = ml_collect_nothing_of(report, paths, count, err);
@@ -160,35 +207,43 @@ char *ml_collect_source(struct ml_arena *arena, const char *path)
     return out;
 }
 
-/* What lies at or below the source, and in it when it is an archive. */
-static int put_filters(struct ml_record_filter *filters, struct ml_arena *arena, const char *path,
-                       struct ml_error *err)
+/* What lies under one path: the file or folder, and the members of a file that is an archive. At
+ * most two filters are added. */
+static int filter_for(struct ml_arena *arena, const char *path, struct ml_record_filter *filters,
+                      size_t *count, struct ml_error *err)
 {
-    char absolute[PATH_MAX];
-    const char *source = path;
-    if (!ml_collect_is_url(path)) {
-        if (!realpath(path, absolute))
-            return ml_fail(err, ML_ERR_NOT_FOUND, "%s: there is no such file or folder", path);
-        source = ml_collect_source(arena, absolute);
+    char absolute[PATH_MAX], *source, *members;
+    if (ml_special_is(path)) {
+        int status = ml_special_source(arena, path, &source, err);
+        if (status == 0)
+            filters[(*count)++].under = source;
+        return status;
     }
-    filters[0].under = source;
-    filters[1].under = source ? ml_arena_printf(arena, "%s!", source) : NULL;
-    return filters[1].under ? 0 : ml_fail(err, ML_ERR_MEMORY, "out of memory making a dataset");
+    bool web = ml_collect_is_url(path);
+    if (!web && !realpath(path, absolute))
+        return ml_fail(err, ML_ERR_NOT_FOUND, "%s: there is no such file or folder", path);
+    source = web ? ml_arena_strdup(arena, path) : ml_collect_source(arena, absolute);
+    members = source ? ml_arena_printf(arena, "%s!", source) : NULL;
+    if (!members)
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory naming %s", path);
+    filters[(*count)++].under = source;
+    if (web || !ml_path_is_dir(absolute))
+        filters[(*count)++].under = members;
+    return 0;
 }
 
 int ml_collect_dataset(struct ml_workspace *ws, const char *name, const char *const *paths,
                        size_t count, struct ml_dataset *out, bool *made, struct ml_error *err)
 {
     struct ml_arena arena;
-    int status = 0;
+    size_t used = 0;
     ml_arena_init(&arena, 0);
     struct ml_record_filter *filters = ml_arena_calloc(&arena, 2 * count + 1, sizeof *filters);
-    if (!filters)
-        status = ml_fail(err, ML_ERR_MEMORY, "out of memory making dataset %s", name);
+    int status = filters ? 0 : ml_fail(err, ML_ERR_MEMORY, "out of memory making dataset %s", name);
     for (size_t i = 0; status == 0 && i < count; i++)
-        status = put_filters(&filters[2 * i], &arena, paths[i], err);
+        status = filter_for(&arena, paths[i], filters, &used, err);
     const struct ml_dataset_spec spec = {
-        .name = name, .filters = filters, .filter_count = 2 * count, .extend = true};
+        .name = name, .filters = filters, .filter_count = used, .extend = true};
     if (status == 0)
         status = ml_datasets_create(ws, &spec, out, made, err);
     ml_arena_clear(&arena);

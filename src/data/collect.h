@@ -62,7 +62,10 @@ struct ml_collect_report {
     } skipped[ML_SKIP_COUNT];
 };
 
-/* *report is filled in also when the call fails. Nothing usable under the paths is
+/* A path is a file, a folder, "sqlite:FILE?table=NAME" (data/table_sqlite.h) or "emoji:"
+ * (data/emoji.h). Members of archives are sources named "ARCHIVE!/MEMBER".
+ *
+ * *report is filled in also when the call fails. Nothing usable under the paths is
  * ML_ERR_NOT_FOUND and says why; some files left out is success. options may be NULL. */
 int ml_collect(struct ml_workspace *workspace, const char *const *paths, size_t count,
                const struct ml_collect_options *options, struct ml_collect_report *report,

@@ -70,7 +70,7 @@ static int put_meta(struct gathering *g, const char *meta, size_t *at, struct ml
     if (status == 0 && json_object_update(own, g->more) != 0)
         status = fail_memory(g, err);
     if (status == 0)
-        status = ml_json_text(&text, own, JSON_COMPACT, err);
+        status = ml_json_text(&text, own, JSON_COMPACT | JSON_REAL_PRECISION(15), err);
     if (status == 0)
         status = put_name(g, text, at, err);
     ml_mem_free(text);

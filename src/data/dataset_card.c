@@ -17,17 +17,25 @@ struct card {
     struct ml_error *err;
 };
 
+/* A text in each language. */
+#define TELL(card, en, chinese) put_text(card, (card)->zh ? (chinese) : (en))
+/* A format in each language and what both are filled with. */
 #define SAY(card, en, chinese, ...)                                                                \
     do {                                                                                           \
         if ((card)->status == 0)                                                                   \
             (card)->status = ml_buffer_printf((card)->out, (card)->err,                            \
-                                              (card)->zh ? (chinese) : (en), ##__VA_ARGS__);       \
+                                              (card)->zh ? (chinese) : (en), __VA_ARGS__);         \
     } while (0)
 
 static void put(struct card *c, const char *text, size_t n)
 {
     if (c->status == 0)
         c->status = ml_buffer_put(c->out, text, n, c->err);
+}
+
+static void put_text(struct card *c, const char *text)
+{
+    put(c, text, strlen(text));
 }
 
 /* Text from outside: nothing in it is Markdown, HTML or the end of a cell. */
@@ -101,16 +109,16 @@ static void put_licence_tag(struct card *c, const struct ml_tally *licences)
             tag[i] = only[i] >= 'A' && only[i] <= 'Z' ? (char)(only[i] + 32) : only[i];
         tag[i] = '\0';
     }
-    SAY(c, "license: ", "license: ");
+    TELL(c, "license: ", "license: ");
     put_quoted(c, tag);
-    SAY(c, "\n", "\n");
+    TELL(c, "\n", "\n");
 }
 
 static void front_matter(struct card *c, const struct ml_dataset_facts *f)
 {
-    SAY(c, "---\npretty_name: ", "---\npretty_name: ");
+    TELL(c, "---\npretty_name: ", "---\npretty_name: ");
     put_quoted(c, f->dataset.name);
-    SAY(c, "\n", "\n");
+    TELL(c, "\n", "\n");
     put_licence_tag(c, &f->licences);
     bool any = false;
     for (size_t i = 0; i < f->languages.count; i++) {
@@ -119,7 +127,7 @@ static void front_matter(struct card *c, const struct ml_dataset_facts *f)
             continue;
         SAY(c, "%s- ", "%s- ", any ? "" : "language:\n");
         put_quoted(c, name);
-        SAY(c, "\n", "\n");
+        TELL(c, "\n", "\n");
         any = true;
     }
     SAY(c, "size_categories:\n- %s\n---\n\n", "size_categories:\n- %s\n---\n\n",
@@ -133,7 +141,7 @@ static void put_name(struct card *c, const char *name)
     if (*name)
         put_plain(c, name);
     else
-        SAY(c, "*not stated*", "*未说明*");
+        TELL(c, "*not stated*", "*未说明*");
 }
 
 static void table(struct card *c, const struct ml_tally *tally, const char *en, const char *zh)
@@ -142,14 +150,14 @@ static void table(struct card *c, const struct ml_tally *tally, const char *en, 
     SAY(c, "| %s | records | size |\n|---|---:|---:|\n",
         "| %s | 记录数 | 大小 |\n|---|---:|---:|\n", c->zh ? zh : en);
     for (size_t i = 0; i < tally->count && i < MAX_ROWS; i++) {
-        SAY(c, "| ", "| ");
+        TELL(c, "| ", "| ");
         put_name(c, tally->rows[i].name);
         SAY(c, " | %lld | %s |\n", " | %lld | %s |\n", (long long)tally->rows[i].count,
             bytes_of(bytes, tally->rows[i].bytes));
     }
     if (tally->count > MAX_ROWS)
         SAY(c, "\nand %zu more.\n", "\n另有 %zu 项。\n", tally->count - MAX_ROWS);
-    SAY(c, "\n", "\n");
+    TELL(c, "\n", "\n");
 }
 
 /* ---- sections ---- */
@@ -158,22 +166,22 @@ static void summary(struct card *c, const struct ml_dataset_facts *f)
 {
     char bytes[32], day[16];
     const struct ml_dataset *d = &f->dataset;
-    SAY(c, "# ", "# ");
+    TELL(c, "# ", "# ");
     put_plain(c, d->name);
     SAY(c, ", version %d\n\n", " 第 %d 版\n\n", d->version);
     SAY(c,
         "%lld records, %s, made on %s. The list of them never changes; its SHA-256 is\n`%s`.\n\n",
         "共 %lld 条记录，%s，制于 %s。清单不再改变，其 SHA-256 为\n`%s`。\n\n",
         (long long)d->records, bytes_of(bytes, d->bytes), date_of(day, d->time), d->hash);
-    SAY(c,
-        "Every record was read and compared with its SHA-256 when this card was written. All "
-        "numbers\nbelow are counts of what the records state.\n\n",
-        "写此卡片时逐条读取了记录并核对其 SHA-256。以下数字都是对记录自身说明的统计。\n\n");
+    TELL(c,
+         "Every record was read and compared with its SHA-256 when this card was written. All "
+         "numbers\nbelow are counts of what the records state.\n\n",
+         "写此卡片时逐条读取了记录并核对其 SHA-256。以下数字都是对记录自身说明的统计。\n\n");
 }
 
 static void contents(struct card *c, const struct ml_dataset_facts *f)
 {
-    SAY(c, "## What is in it\n\n", "## 内容\n\n");
+    TELL(c, "## What is in it\n\n", "## 内容\n\n");
     table(c, &f->kinds, "kind", "种类");
     table(c, &f->types, "media type", "媒体类型");
     if (f->texts)
@@ -189,7 +197,7 @@ static void contents(struct card *c, const struct ml_dataset_facts *f)
             "其他记录中有 %lld 条（共 %lld 条）带说明或转写。\n\n", (long long)f->captions,
             (long long)media);
     if (f->languages.count) {
-        SAY(c, "## Languages\n\n", "## 语言\n\n");
+        TELL(c, "## Languages\n\n", "## 语言\n\n");
         table(c, &f->languages, "language", "语言");
     }
 }
@@ -197,50 +205,51 @@ static void contents(struct card *c, const struct ml_dataset_facts *f)
 static void origins(struct card *c, const struct ml_dataset_facts *f)
 {
     char first[16], last[16];
-    SAY(c, "## Where it is from\n\n", "## 来源\n\n");
+    TELL(c, "## Where it is from\n\n", "## 来源\n\n");
     table(c, &f->sources, "source", "来源");
     SAY(c, "Collected from %s to %s. Of folders only their own names are shown.\n\n",
         "收集于 %s 至 %s。目录只显示其自身的名字。\n\n", date_of(first, f->first_time),
         date_of(last, f->last_time));
-    SAY(c, "## Licences and consent\n\n", "## 许可与同意\n\n");
+    TELL(c, "## Licences and consent\n\n", "## 许可与同意\n\n");
     table(c, &f->licences, "licence (SPDX)", "许可证（SPDX）");
     table(c, &f->consents, "consent to training", "是否同意用于训练");
 }
 
 static void history(struct card *c, const struct ml_dataset_facts *f)
 {
-    SAY(c, "## How it was collected and curated\n\n", "## 收集与整理\n\n");
+    TELL(c, "## How it was collected and curated\n\n", "## 收集与整理\n\n");
     if (f->curation.id) {
-        SAY(c, "Curated from ", "整理自 ");
+        TELL(c, "Curated from ", "整理自 ");
         put_plain(c, f->curated_from);
         SAY(c, " by a recipe (SHA-256 `%s`); %lld records were left out.\n\n",
             "，按配方（SHA-256 `%s`）；去掉 %lld 条记录。\n\n", f->curation.recipe_hash,
             (long long)f->dropped);
     }
     if (f->operations.count == 0) {
-        SAY(c, "The records do not say how they were made.\n\n",
-            "记录没有说明自己的形成过程。\n\n");
+        TELL(c, "The records do not say how they were made.\n\n",
+             "记录没有说明自己的形成过程。\n\n");
         return;
     }
-    SAY(c,
+    TELL(
+        c,
         "| operation | records that went through it | records that it changed |\n|---|---:|---:|\n",
         "| 操作 | 经过的记录 | 改变的记录 |\n|---|---:|---:|\n");
     for (size_t i = 0; i < f->operations.count; i++) {
-        SAY(c, "| ", "| ");
+        TELL(c, "| ", "| ");
         put_plain(c, f->operations.rows[i].name);
         SAY(c, " | %lld | %lld |\n", " | %lld | %lld |\n", (long long)f->operations.rows[i].count,
             (long long)f->operations.rows[i].bytes);
     }
-    SAY(c, "\n", "\n");
+    TELL(c, "\n", "\n");
 }
 
 static void answers(struct card *c, const struct ml_queue_facts *q)
 {
     if (q->answers.count == 0)
         return;
-    SAY(c, "Answers in ", "队列 ");
+    TELL(c, "Answers in ", "队列 ");
     put_plain(c, q->name);
-    SAY(c, ": ", " 的回答：");
+    TELL(c, ": ", " 的回答：");
     for (size_t i = 0; i < q->answers.count && i < MAX_ANSWERS; i++) {
         SAY(c, "%s", "%s", i ? (c->zh ? "，" : ", ") : "");
         put_plain(c, q->answers.rows[i].name);
@@ -248,44 +257,44 @@ static void answers(struct card *c, const struct ml_queue_facts *q)
     }
     if (q->answers.count > MAX_ANSWERS)
         SAY(c, " and %zu more", "，另有 %zu 种", q->answers.count - MAX_ANSWERS);
-    SAY(c, ".\n\n", "。\n\n");
+    TELL(c, ".\n\n", "。\n\n");
 }
 
 static void labels(struct card *c, const struct ml_dataset_facts *f)
 {
-    SAY(c, "## Labels\n\n", "## 标注\n\n");
+    TELL(c, "## Labels\n\n", "## 标注\n\n");
     if (f->queue_count == 0) {
-        SAY(c, "None.\n\n", "无。\n\n");
+        TELL(c, "None.\n\n", "无。\n\n");
         return;
     }
-    SAY(c,
-        "| queue | kind | people | labels | labelled records | proposals of models |\n"
-        "|---|---|---:|---:|---:|---:|\n",
-        "| 队列 | 类型 | 标注人数 | 标注数 | 已标注记录 | 模型建议 "
-        "|\n|---|---|---:|---:|---:|---:|\n");
+    TELL(c,
+         "| queue | kind | people | labels | labelled records | proposals of models |\n"
+         "|---|---|---:|---:|---:|---:|\n",
+         "| 队列 | 类型 | 标注人数 | 标注数 | 已标注记录 | 模型建议 "
+         "|\n|---|---|---:|---:|---:|---:|\n");
     for (size_t i = 0; i < f->queue_count; i++) {
         const struct ml_queue_facts *q = &f->queues[i];
-        SAY(c, "| ", "| ");
+        TELL(c, "| ", "| ");
         put_plain(c, q->name);
         SAY(c, " | %s | %lld | %lld | %lld | %lld |\n", " | %s | %lld | %lld | %lld | %lld |\n",
             q->kind, (long long)q->annotators, (long long)q->labels, (long long)q->records,
             (long long)q->proposals);
     }
-    SAY(c, "\n", "\n");
+    TELL(c, "\n", "\n");
     for (size_t i = 0; i < f->queue_count; i++)
         answers(c, &f->queues[i]);
 }
 
 static void splits(struct card *c, const struct ml_dataset_facts *f)
 {
-    SAY(c, "## Splits\n\n", "## 划分\n\n");
+    TELL(c, "## Splits\n\n", "## 划分\n\n");
     if (f->splits.count == 1 && !*f->splits.rows[0].name)
-        SAY(c,
-            "None is fixed. Training holds a share out by the SHA-256 of each text, so that equal "
-            "texts are\nnever on both sides and a larger version keeps the split of a smaller "
-            "one.\n\n",
-            "没有固定的划分。训练时按每篇文本的 SHA-256 留出一部分：相同的文本不会分在两边，\n"
-            "更大的版本沿用较小版本的划分。\n\n");
+        TELL(c,
+             "None is fixed. Training holds a share out by the SHA-256 of each text, so that equal "
+             "texts are\nnever on both sides and a larger version keeps the split of a smaller "
+             "one.\n\n",
+             "没有固定的划分。训练时按每篇文本的 SHA-256 留出一部分：相同的文本不会分在两边，\n"
+             "更大的版本沿用较小版本的划分。\n\n");
     else
         table(c, &f->splits, "split", "划分");
 }
@@ -323,10 +332,10 @@ static void limits(struct card *c, const struct ml_dataset_facts *f)
             (long long)known[i].count, (long long)f->dataset.records,
             c->zh ? known[i].zh : known[i].en);
     }
-    SAY(c,
-        "- Nothing here says whether what the records tell is true, fair or fit for a purpose; "
-        "look at a\n  sample before you use them.\n",
-        "- 以上都不说明记录所述是否真实、公平或适用；使用前请抽样查看。\n");
+    TELL(c,
+         "- Nothing here says whether what the records tell is true, fair or fit for a purpose; "
+         "look at a\n  sample before you use them.\n",
+         "- 以上都不说明记录所述是否真实、公平或适用；使用前请抽样查看。\n");
 }
 
 int ml_dataset_card(struct ml_buffer *out, const struct ml_dataset_facts *facts, bool chinese,
@@ -342,7 +351,7 @@ int ml_dataset_card(struct ml_buffer *out, const struct ml_dataset_facts *facts,
     history(&card, facts);
     labels(&card, facts);
     splits(&card, facts);
-    SAY(&card, "## Known limits\n\n", "## 已知的局限\n\n");
+    TELL(&card, "## Known limits\n\n", "## 已知的局限\n\n");
     limits(&card, facts);
     if (card.status)
         out->size = before;

@@ -117,15 +117,15 @@ static int give(const struct ml_decoded *decoded, struct ml_arena *arena, json_t
     struct ml_document document = {
         .kind = "text", .type = "text/plain", .bytes = text + start, .size = n - start};
     const char *heading = first_heading(document.bytes, document.size, &length);
-    document.title = json_string_value(json_object_get(meta, "title"));
-    if (document.title)
-        document.title = ml_arena_strdup(arena, document.title);
-    else if (heading)
-        document.title = ml_arena_strndup(arena, heading, length);
-    else
-        document.title = "";
-    if (!document.title)
+    const char *named = json_string_value(json_object_get(meta, "title"));
+    char *title = named     ? ml_arena_strdup(arena, named)
+                  : heading ? ml_arena_strndup(arena, heading, length)
+                            : ml_arena_strdup(arena, "");
+    if (!title)
         return fail_memory(err);
+    for (char *c = title; *c; c++) /* one line, however it was folded */
+        *c = *c == '\n' ? ' ' : *c;
+    document.title = title;
     json_object_del(meta, "title");
     if (json_object_size(meta) > 0)
         status = ml_json_text(&fields, meta, JSON_COMPACT, err);

@@ -58,14 +58,14 @@ int ml_media_probe(struct ml_media *out, const char *uri, const void *bytes, siz
                    struct ml_error *err)
 {
     const struct ml_span file = {bytes, n};
-    const char *why = "";
+    const char *why = "", *other = "";
     for (size_t i = 0; i < N_FORMATS; i++) {
         struct ml_media media = {.kind = formats[i].kind, .type = formats[i].type};
         if (!fits(&formats[i], file))
             continue;
         bool sound = formats[i].probe(file, &media, &why);
         if (!sound && formats[i].probe == ml_media_mp3 &&
-            ml_media_flac(file, &media, &why)) { /* FLAC behind a tag of MP3 */
+            ml_media_flac(file, &media, &other)) { /* FLAC behind a tag of MP3 */
             media.type = "audio/flac";
             sound = true;
         }

@@ -86,6 +86,8 @@ static int give(const struct ml_office_reading *r, const struct ml_reader_sink *
     const char *named = json_string_value(json_object_get(meta, "title"));
     if (status == 0 && named && !(title = ml_arena_strdup(&r->parts->arena, named)))
         status = fail_memory(err);
+    for (char *c = title; c && *c; c++) /* one line, however it was folded */
+        *c = *c == '\n' ? ' ' : *c;
     json_object_del(meta, "title");
     if (status == 0 && json_object_size(meta) > 0)
         status = ml_json_text(&fields, meta, JSON_COMPACT, err);

@@ -28,5 +28,8 @@ extern const struct ml_reader ml_reader_media;
 extern const struct ml_reader ml_reader_office;
 extern const struct ml_reader ml_reader_pdf;
 extern const struct ml_reader ml_reader_subtitle;
+/* Not in the table: they read what a user names by a scheme. */
+extern const struct ml_reader ml_reader_emoji;
+extern const struct ml_reader ml_reader_sqlite;
 
 #endif

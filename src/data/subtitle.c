@@ -208,6 +208,15 @@ static void read_columns(struct line line, struct columns *columns)
     }
 }
 
+/* {\p1} draws with what would be words. */
+static bool is_drawing(const char *text, size_t n)
+{
+    for (size_t i = 0; i + 2 < n; i++)
+        if (text[i] == '\\' && text[i + 1] == 'p' && text[i + 2] >= '1' && text[i + 2] <= '9')
+            return true;
+    return false;
+}
+
 static int read_event(struct ml_subtitle *s, struct line line, const struct columns *columns,
                       struct ml_error *err)
 {
@@ -230,9 +239,7 @@ static int read_event(struct ml_subtitle *s, struct line line, const struct colu
         s->bad++;
         return 0;
     }
-    /* {\p1} draws with what would be words. */
-    const char *drawing = memmem(line.text + at, line.n - at, "\\p", 2);
-    if (drawing && drawing + 2 < line.text + line.n && drawing[2] >= '1' && drawing[2] <= '9')
+    if (is_drawing(line.text + at, line.n - at))
         return 0;
     int status = put_words(s, line.text + at, line.n - at, true, err);
     return status ? status : add_cue(s, cue, err);

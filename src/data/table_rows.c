@@ -153,7 +153,7 @@ static int give(json_t *row, const struct ml_buffer *text, const char *title,
                                    .title = title};
     int status = 0;
     if (json_object_size(row) > 0)
-        status = ml_json_text(&meta, row, JSON_COMPACT, err);
+        status = ml_json_text(&meta, row, JSON_COMPACT | JSON_REAL_PRECISION(15), err);
     document.meta = meta;
     if (status == 0)
         status = sink->document(sink->arg, &document, err);

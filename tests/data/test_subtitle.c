@@ -42,7 +42,7 @@ static void ass(void **state)
          "Dialogue: 0,0:00:01.20,0:00:02.00,Default,,0,0,0,,{\\fad(1,2)}first, with comma\\Nand "
          "line<b>\n"
          "Comment: 0,0:00:01.20,0:00:02.00,Default,,0,0,0,,no\n"
-         "Dialogue: 0,0:00:01.20,0:00:02.00,Default,,0,0,0,,{\\p1}m 0 0 l 1 1\n"
+         "Dialogue: 0,0:00:01.20,0:00:02.00,Default,,0,0,0,,{\\pos(1,2)\\p1}m 0 0 l 1 1\n"
          "Dialogue: broken\n",
          "[] first, with comma\nand line<b>\nsecond "
          "{\"duration\":6.0,\"cues\":2,\"times\":[[1.2,2.0],[5.0,6.0]]}\n");
