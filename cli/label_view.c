@@ -10,8 +10,11 @@
 #include "base/progress.h"
 #include "base/utf8.h"
 
+/* A text in each language; a format in each and what both are filled with. */
+#define TELL(view, style, en, zh)                                                                  \
+    page_say(&(view)->page, style, "%s", (view)->cli->chinese ? (zh) : (en))
 #define SAY(view, style, en, zh, ...)                                                              \
-    page_say(&(view)->page, style, (view)->cli->chinese ? (zh) : (en), ##__VA_ARGS__)
+    page_say(&(view)->page, style, (view)->cli->chinese ? (zh) : (en), __VA_ARGS__)
 
 static bool is_kind(const struct label_view *v, const char *kind)
 {
@@ -272,7 +275,7 @@ static void draw_body(struct label_view *v, int rows)
     if (!v->item.text) {
         v->scroll_end = 0;
         if (!v->item.file)
-            SAY(v, PAGE_DIM, "(no text)", "（没有文本）");
+            TELL(v, PAGE_DIM, "(no text)", "（没有文本）");
         for (int i = 0; i < rows; i++)
             page_end_line(&v->page);
     } else {
@@ -333,7 +336,7 @@ static void draw_answers(struct label_view *v)
         }
         page_end_line(&v->page);
     } else if (is_kind(v, "text")) {
-        SAY(v, PAGE_BOLD, "> ", "> ");
+        TELL(v, PAGE_BOLD, "> ", "> ");
         size_t shown = 0; /* the end of a long answer is what is being typed */
         while (ml_utf8_columns(v->typed + shown, v->typed_bytes - shown) + 4 >
                (size_t)v->page.columns)
@@ -362,20 +365,20 @@ static void draw_keys(struct label_view *v)
     if (v->note[0])
         SAY(v, PAGE_PLAIN, "%s   ", "%s  ", v->note);
     if (v->typing) {
-        SAY(v, PAGE_DIM, "Enter keep   Esc then: u undo, s skip, q quit, ? help",
-            "回车 保存   Esc 之后：u 撤销 s 跳过 q 退出 ? 帮助");
+        TELL(v, PAGE_DIM, "Enter keep   Esc then: u undo, s skip, q quit, ? help",
+             "回车 保存   Esc 之后：u 撤销 s 跳过 q 退出 ? 帮助");
         return;
     }
     if (is_kind(v, "span"))
-        SAY(v, PAGE_DIM, "arrows move  space begin  key label  Backspace remove  Enter keep  ",
-            "方向键 移动  空格 起点  字母 标注  退格 删除  回车 保存  ");
+        TELL(v, PAGE_DIM, "arrows move  space begin  key label  Backspace remove  Enter keep  ",
+             "方向键 移动  空格 起点  字母 标注  退格 删除  回车 保存  ");
     else if (is_kind(v, "multi"))
-        SAY(v, PAGE_DIM, "keys on and off   Enter keep   ", "按键 开关  回车 保存  ");
+        TELL(v, PAGE_DIM, "keys on and off   Enter keep   ", "按键 开关  回车 保存  ");
     else if (v->item.proposal)
-        SAY(v, PAGE_DIM, "Enter take *   ", "回车 采用 *  ");
+        TELL(v, PAGE_DIM, "Enter take *   ", "回车 采用 *  ");
     else if (is_kind(v, "text"))
-        SAY(v, PAGE_DIM, "Enter type   ", "回车 输入  ");
-    SAY(v, PAGE_DIM, "u undo   s skip   q quit   ? help", "u 撤销  s 跳过  q 退出  ? 帮助");
+        TELL(v, PAGE_DIM, "Enter type   ", "回车 输入  ");
+    TELL(v, PAGE_DIM, "u undo   s skip   q quit   ? help", "u 撤销  s 跳过  q 退出  ? 帮助");
 }
 
 static void draw_help(struct label_view *v)
@@ -400,19 +403,19 @@ static void draw_help(struct label_view *v)
          "文本：直接输入，回车保存；Esc 离开输入行，之后 u、s、q 为命令"},
     };
     int room = v->terminal.rows - 4;
-    SAY(v, PAGE_BOLD, "Guideline", "标注说明");
+    TELL(v, PAGE_BOLD, "Guideline", "标注说明");
     page_end_line(&v->page);
     const char *guideline = v->task->guideline;
     room -= page_paragraph(&v->page, PAGE_PLAIN, guideline, strlen(guideline),
                            room > 14 ? room - 11 : 3);
     page_end_line(&v->page);
-    SAY(v, PAGE_BOLD, "Keys", "按键");
+    TELL(v, PAGE_BOLD, "Keys", "按键");
     page_end_line(&v->page);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0] && room > 0; i++) {
         const char *line = lines[i][v->cli->chinese];
         room -= page_paragraph(&v->page, PAGE_PLAIN, line, strlen(line), room);
     }
-    SAY(v, PAGE_DIM, "any key: back", "按任意键返回");
+    TELL(v, PAGE_DIM, "any key: back", "按任意键返回");
 }
 
 /* How many lines the answers take, by drawing them on a page that nobody sees. */
