@@ -103,15 +103,15 @@ static bool add_rules(scmp_filter_ctx filter)
     good = good && seccomp_rule_add(filter, allow, SCMP_SYS(openat), 1,
                                     SCMP_A2(SCMP_CMP_MASKED_EQ, writing, 0)) == 0;
     good = good && seccomp_rule_add(filter, allow, SCMP_SYS(execveat), 1,
-                                    SCMP_A0(SCMP_CMP_EQ, ML_CHILD_TOOL_FD)) == 0;
+                                    SCMP_A0(SCMP_CMP_EQ, ML_CHILD_TOOL_FD, 0)) == 0;
+    good = good && seccomp_rule_add(filter, allow, SCMP_SYS(ioctl), 1,
+                                    SCMP_A1(SCMP_CMP_EQ, TCGETS, 0)) == 0;
     good = good &&
-           seccomp_rule_add(filter, allow, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, TCGETS)) == 0;
-    good = good &&
-           seccomp_rule_add(filter, allow, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0)) == 0;
+           seccomp_rule_add(filter, allow, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0)) == 0;
     static const int flags[] = {F_GETFD, F_SETFD, F_GETFL};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         good = good && seccomp_rule_add(filter, allow, SCMP_SYS(fcntl), 1,
-                                        SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)flags[i])) == 0;
+                                        SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)flags[i], 0)) == 0;
     return good;
 }
 
