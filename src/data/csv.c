@@ -38,13 +38,14 @@ static size_t closing_quote(const struct ml_csv *csv, size_t from)
         const char *end = memchr(text + from, '\n', limit - from);
         limit = end ? (size_t)(end - text) : limit;
     }
-    for (size_t at = from; at < limit; at += 2) { /* two quotes are one of the text */
-        const char *quote = memchr(text + at, '"', limit - at);
+    while (from < limit) {
+        const char *quote = memchr(text + from, '"', limit - from);
         if (!quote)
             break;
-        at = (size_t)(quote - text);
+        size_t at = (size_t)(quote - text);
         if (at + 1 == limit || text[at + 1] != '"')
             return at;
+        from = at + 2; /* a doubled one is part of the cell */
     }
     return csv->size;
 }

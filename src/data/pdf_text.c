@@ -18,6 +18,7 @@ struct line {
 struct page {
     struct line *lines; /* within the book's; blank ones have n 0 */
     size_t count;
+    size_t full; /* how many are not blank */
 };
 
 struct book {
@@ -47,13 +48,25 @@ static uint64_t key_of(struct line line)
     return key < 2 ? 2 : key;
 }
 
-/* The e-th line from the top (e < EDGE_LINES) or from the foot; NULL: the page is too short. */
-static const struct line *edge(const struct page *page, int e)
+/* Where the e-th line that is not blank stands, from the top (e < EDGE_LINES) or from the foot;
+ * page->count when the page is too short to have edges. */
+static size_t edge(const struct page *page, int e)
 {
-    size_t i = (size_t)(e < EDGE_LINES ? e : e - EDGE_LINES);
-    if (page->count <= i || page->count <= EDGE_LINES)
-        return NULL;
-    return &page->lines[e < EDGE_LINES ? i : page->count - 1 - i];
+    int wanted = e < EDGE_LINES ? e : e - EDGE_LINES;
+    if (page->full <= EDGE_LINES)
+        return page->count;
+    for (size_t i = 0; i < page->count; i++) {
+        size_t at = e < EDGE_LINES ? i : page->count - 1 - i;
+        if (page->lines[at].n > 0 && wanted-- == 0)
+            return at;
+    }
+    return page->count;
+}
+
+static uint64_t edge_key(const struct page *page, int e)
+{
+    size_t at = edge(page, e);
+    return at < page->count ? key_of(page->lines[at]) : 0;
 }
 
 /* Whether such a line stands at the same end of the pages around. Only a window of them is looked
@@ -61,8 +74,7 @@ static const struct line *edge(const struct page *page, int e)
 static bool is_running(const struct book *book, int at, int e)
 {
     enum { WINDOW = 8 };
-    const struct line *line = edge(&book->pages[at], e);
-    uint64_t key = line ? key_of(*line) : 0;
+    uint64_t key = edge_key(&book->pages[at], e);
     int from = at > WINDOW ? at - WINDOW : 0, last = book->page_count - 1;
     int to = at + WINDOW < last ? at + WINDOW : last, first = e < EDGE_LINES ? 0 : EDGE_LINES;
     int seen = 0;
@@ -70,10 +82,8 @@ static bool is_running(const struct book *book, int at, int e)
         return false;
     for (int p = from; p <= to; p++) {
         bool here = false;
-        for (int other = first; other < first + EDGE_LINES && p != at; other++) {
-            const struct line *l = edge(&book->pages[p], other);
-            here = here || (l && key_of(*l) == key);
-        }
+        for (int other = first; other < first + EDGE_LINES && p != at; other++)
+            here = here || edge_key(&book->pages[p], other) == key;
         seen += here;
     }
     /* Left and right pages often have heads of their own: a third of the neighbours will do. */
@@ -87,12 +97,14 @@ static void add_line(struct book *book, const char *text, size_t n)
     struct page *page = &book->pages[book->page_count - 1];
     while (n > 0 && strchr(" \t\r", text[n - 1]))
         n--;
-    if (n == 0 && page->count == 0) /* no blank lines in front */
+    /* No blank lines in front, and one for any run of them. */
+    if (n == 0 && (page->count == 0 || page->lines[page->count - 1].n == 0))
         return;
     if (page->count == 0)
         page->lines = book->lines + book->line_count;
     book->lines[book->line_count++] = (struct line){text, n};
     page->count++;
+    page->full += n > 0;
 }
 
 static void cut(struct book *book, const char *text, size_t n)
@@ -161,10 +173,14 @@ static int put_pages(const struct book *book, struct ml_buffer *out, struct ml_e
     for (int p = 0; p < book->page_count && status == 0; p++) {
         const struct page *page = &book->pages[p];
         size_t from = 0, to = page->count;
-        for (int e = 0; e < EDGE_LINES && is_running(book, p, e); e++)
-            from++;
-        for (int e = 0; e < EDGE_LINES && is_running(book, p, EDGE_LINES + e); e++)
-            to--;
+        /* What stands outside of a running line is none of the text either: the name of a short
+         * chapter above the page's number. */
+        for (int e = 0; e < EDGE_LINES; e++) {
+            if (is_running(book, p, e))
+                from = edge(page, e) + 1;
+            if (is_running(book, p, EDGE_LINES + e))
+                to = edge(page, EDGE_LINES + e);
+        }
         for (size_t i = from; i < to && status == 0; i++)
             status = put_line(&w, page->lines[i], i + 1 < to ? page->lines[i + 1] : none, err);
         w.gap = true;

@@ -18,7 +18,7 @@ static inline void media_word(struct ml_buffer *out, const char *word)
 static inline void media_be(struct ml_buffer *out, uint64_t value, int bytes)
 {
     for (int i = bytes - 1; i >= 0; i--) {
-        uint8_t byte = (uint8_t)(value >> (8 * i));
+        uint8_t byte = i < 8 ? (uint8_t)(value >> (8 * i)) : 0;
         media_put(out, &byte, 1);
     }
 }
@@ -26,7 +26,7 @@ static inline void media_be(struct ml_buffer *out, uint64_t value, int bytes)
 static inline void media_le(struct ml_buffer *out, uint64_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++) {
-        uint8_t byte = (uint8_t)(value >> (8 * i));
+        uint8_t byte = i < 8 ? (uint8_t)(value >> (8 * i)) : 0;
         media_put(out, &byte, 1);
     }
 }

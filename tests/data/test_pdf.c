@@ -147,6 +147,9 @@ static void cleaning(void **state)
           "y\ne\nf",
           "x\na\nb\n\nx\nc\nd\n\ny\ne\nf", 3);
     clean("1\na\f2\nb\f3\nc", "1\na\n\n2\nb\n\n3\nc", 3);
+    /* Blank lines between head, number and text. */
+    clean("Chapter 1\n\n1\n\na\nb\f2\n\nTitle\n\nc\fChapter 1\n\n3\n\nd\ne\fChapter 1\n\n4\n\nf\ng",
+          "a\nb\n\nTitle\n\nc\n\nd\ne\n\nf\ng", 4);
     clean("1999-\nbis\nco-\noperate", "1999-\nbis\ncooperate", 1);
     clean("a\001b", "ab", 1);
 }

@@ -40,7 +40,8 @@ static inline int fuzz_member(void *arg, const struct ml_member *m, struct ml_er
 {
     size_t *total = arg;
     *total += m->size;
-    if (!ml_utf8_valid(m->name, strlen(m->name)) || m->name[0] == '/' || strstr(m->name, "../"))
+    if (!ml_utf8_valid(m->name, strlen(m->name)) || m->name[0] == '/' ||
+        strncmp(m->name, "../", 3) == 0 || strstr(m->name, "/../"))
         abort();
     return 0;
 }
