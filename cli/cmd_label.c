@@ -255,6 +255,69 @@ static int learn(struct cli *cli, struct ml_error *err)
     return 0;
 }
 
+/* ---- exchange ---- */
+
+static struct ml_labelling_exchange exchange_of(struct cli *cli)
+{
+    return (struct ml_labelling_exchange){.workspace = cli->workspace,
+                                          .queue = cli->arguments[1],
+                                          .path = cli->arguments[2],
+                                          .format = cli_text(cli, "format"),
+                                          .annotator = cli_text(cli, "annotator")};
+}
+
+static int export_labels(struct cli *cli, struct ml_error *err)
+{
+    const struct ml_labelling_exchange request = exchange_of(cli);
+    struct ml_labelling_written written;
+    char bytes[32];
+    int status = ml_labelling_export(&request, &written, err);
+    if (status)
+        return status;
+    if (cli->json) {
+        ml_json_setup();
+        return print_json(json_pack("{s:o, s:o, s:I, s:I, s:I}", "queue", json_path(request.queue),
+                                    "path", json_path(request.path), "records",
+                                    (json_int_t)written.records, "labels",
+                                    (json_int_t)written.labels, "bytes", (json_int_t)written.bytes),
+                          err);
+    }
+    printf(cli->chinese ? "%s → %s：%lld 个标注（%lld 条记录），%s\n"
+                        : "%s -> %s: %lld labels of %lld records, %s\n",
+           request.queue, request.path, (long long)written.labels, (long long)written.records,
+           ml_format_bytes(bytes, sizeof bytes, (double)written.bytes));
+    return 0;
+}
+
+static int import_labels(struct cli *cli, struct ml_error *err)
+{
+    const struct ml_labelling_exchange request = exchange_of(cli);
+    struct ml_labelling_imported in;
+    int status = ml_labelling_import(&request, &in, err);
+    if (status)
+        return status;
+    if (cli->json) {
+        ml_json_setup();
+        json_t *examples = json_array();
+        for (int i = 0; i < ML_LABELLING_EXAMPLES && in.examples[i][0]; i++)
+            json_array_append_new(examples, json_path(in.examples[i]));
+        return print_json(json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "queue",
+                                    json_path(request.queue), "labels", (json_int_t)in.labels,
+                                    "proposals", (json_int_t)in.proposals, "skips",
+                                    (json_int_t)in.skips, "already_there", (json_int_t)in.present,
+                                    "left_out", (json_int_t)in.left_out, "examples", examples),
+                          err);
+    }
+    printf(cli->chinese ? "%s：加入 %lld 个标注、%lld 个建议、%lld 个跳过；已有 %lld\n"
+                        : "%s: %lld labels, %lld proposals, %lld skips added; %lld were there\n",
+           request.queue, (long long)in.labels, (long long)in.proposals, (long long)in.skips,
+           (long long)in.present);
+    if (in.left_out && !cli->quiet)
+        fprintf(stderr, cli->chinese ? "未采用 %lld 个，如 %s\n" : "left out: %lld, such as %s\n",
+                (long long)in.left_out, in.examples[0]);
+    return 0;
+}
+
 int run_label(struct cli *cli, struct ml_error *err)
 {
     static const struct {
@@ -265,7 +328,9 @@ int run_label(struct cli *cli, struct ml_error *err)
                    {"queue", "queue QUEUE", 2, 2, queue},
                    {"status", "status [QUEUE]", 1, 2, status_of},
                    {"agreement", "agreement QUEUE", 2, 2, agreement},
-                   {"learn", "learn QUEUE", 2, 2, learn}};
+                   {"learn", "learn QUEUE", 2, 2, learn},
+                   {"export", "export QUEUE FILE", 3, 3, export_labels},
+                   {"import", "import QUEUE FILE", 3, 3, import_labels}};
     enum { ACTIONS = sizeof actions / sizeof actions[0] };
     for (int i = 0; cli->argument_count && i < ACTIONS; i++) {
         if (strcmp(cli->arguments[0], actions[i].name) != 0)

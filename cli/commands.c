@@ -100,9 +100,15 @@ static const struct option label_options[] = {
     {"annotator",
      'a',
      "NAME",
-     {"with queue: whose labels these are (default: your user name)",
-      "queue：标注者（默认：用户名）"}},
+     {"with queue: whose labels these are (default: your user name); with import: whose they are "
+      "where the file does not say",
+      "queue：标注者（默认：用户名）；import：文件未说明时的标注者"}},
     {"skipped", 0, NULL, {"with queue: go over what you skipped", "queue：重看跳过的记录"}},
+    {"format",
+     'f',
+     "label-studio|coco|csv",
+     {"with export, import (default: .json is label-studio, .csv csv)",
+      "导入导出的格式（默认：.json 为 label-studio，.csv 为 csv）"}},
     END,
 };
 
@@ -242,7 +248,8 @@ static const struct option doctor_options[] = {
 static const struct option no_options[] = {END};
 
 static const char *const datasets_actions[] = {"list", "show", "card", "export", NULL};
-static const char *const label_actions[] = {"start", "queue", "status", "agreement", "learn", NULL};
+static const char *const label_actions[] = {"start", "queue",  "status", "agreement",
+                                            "learn", "export", "import", NULL};
 static const char *const models_actions[] = {"list", "show", "export", "stage", "remove", NULL};
 static const char *const bench_actions[] = {"kernels", "train", "generate", NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
@@ -289,7 +296,7 @@ static const struct command commands[] = {
      3,
      run_datasets},
     {"label",
-     "[start | queue | status | agreement | learn] [QUEUE]",
+     "[start | queue | status | agreement | learn | export | import] [QUEUE] [FILE]",
      {"label a dataset with the keyboard, alone or with others", "用键盘标注数据集，可多人"},
      {"A queue is a dataset and a task: choose one or several labels, mark spans, rate\n"
       "or write. Every answer is kept at once; u takes it back. What a model proposed\n"
@@ -297,13 +304,15 @@ static const struct command commands[] = {
       "  maliang label start mood --dataset poems --task mood.yaml\n"
       "  maliang label queue mood\n"
       "  maliang label learn mood           a classifier proposes the rest\n"
-      "  maliang label agreement mood\n",
+      "  maliang label agreement mood\n"
+      "  maliang label export mood tasks.json\n",
       "队列 = 数据集 + 任务：单选、多选、标片段、评分或写文字。答案即时保存，u 撤销。\n"
       "模型给出建议的先来，把握小的在前。详见 docs/label.md。\n\n"
       "  maliang label start mood --dataset poems --task mood.yaml\n"
       "  maliang label queue mood\n"
       "  maliang label learn mood           分类器为其余记录给出建议\n"
-      "  maliang label agreement mood\n"},
+      "  maliang label agreement mood\n"
+      "  maliang label export mood tasks.json\n"},
      label_options,
      label_actions,
      0,

@@ -40,6 +40,33 @@ struct ml_labelling_learnt {
 int ml_labelling_learn(const char *workspace, const char *queue, ml_cancel *cancel,
                        struct ml_labelling_learnt *out, struct ml_error *err);
 
+/* ---- to and from other programs ---- */
+
+struct ml_labelling_exchange {
+    const char *workspace, *queue, *path;
+    const char *format;    /* "label-studio", "coco", "csv"; NULL: by the ending (.json, .csv) */
+    const char *annotator; /* import: whose labels they are where the file does not say */
+};
+struct ml_labelling_written {
+    int64_t records, labels;
+    uint64_t bytes;
+};
+/* All labels of the queue that stand, with proposals and skips. Whole or not at all. */
+int ml_labelling_export(const struct ml_labelling_exchange *request,
+                        struct ml_labelling_written *out, struct ml_error *err);
+
+enum { ML_LABELLING_EXAMPLES = 3 };
+struct ml_labelling_imported {
+    int64_t labels, proposals, skips; /* added */
+    int64_t present;                  /* were there already */
+    int64_t left_out;
+    char examples[ML_LABELLING_EXAMPLES][200]; /* "what: why", "" after the last */
+};
+/* Records are found by hash, source, name of the file, or text. All of it or nothing; a label that
+ * fits no record, or does not answer the task, is left out. */
+int ml_labelling_import(const struct ml_labelling_exchange *request,
+                        struct ml_labelling_imported *out, struct ml_error *err);
+
 /* ---- one annotator at work ---- */
 
 struct ml_labelling_label {

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/files.h"
 #include "data/label_agreement.h"
+#include "data/label_exchange.h"
 #include "data/label_learn.h"
 #include "store/labels.h"
 #include "store/queues.h"
@@ -199,6 +200,77 @@ int ml_labelling_agreement(const char *folder, const char *name, char **json, st
     ml_arena_clear(&arena);
     ml_workspace_close(workspace);
     return status;
+}
+
+/* ---- exchange ---- */
+
+_Static_assert((int)ML_LABELLING_EXAMPLES == (int)ML_EXCHANGE_EXAMPLES, "examples of an import");
+_Static_assert(sizeof(((struct ml_labelling_imported *)0)->examples) ==
+                   sizeof(((struct ml_exchange_read *)0)->examples),
+               "examples of an import");
+
+static int find_format(enum ml_exchange *out, const struct ml_labelling_exchange *r,
+                       struct ml_error *err)
+{
+    if (!r->queue || !r->path)
+        return ml_fail(err, ML_ERR_ARG, "exchanging labels needs a queue and a path");
+    return r->format ? ml_exchange_parse(out, r->format, err)
+                     : ml_exchange_of_path(out, r->path, err);
+}
+
+int ml_labelling_export(const struct ml_labelling_exchange *r, struct ml_labelling_written *out,
+                        struct ml_error *err)
+{
+    struct ml_workspace *workspace = NULL;
+    struct ml_label_queue queue;
+    struct ml_exchange_written written;
+    struct ml_arena arena;
+    enum ml_exchange format;
+    int status = find_format(&format, r, err);
+    if (status == 0)
+        status = open_workspace(&workspace, r->workspace, true, err);
+    if (status)
+        return status;
+    ml_arena_init(&arena, 0);
+    status = ml_label_queue_open(&queue, workspace, r->queue, &arena, err);
+    if (status == 0)
+        status = ml_label_export(workspace, &queue, r->path, format, &written, err);
+    ml_arena_clear(&arena);
+    ml_workspace_close(workspace);
+    if (status == 0)
+        *out = (struct ml_labelling_written){
+            .records = written.records, .labels = written.labels, .bytes = written.bytes};
+    return status;
+}
+
+int ml_labelling_import(const struct ml_labelling_exchange *r, struct ml_labelling_imported *out,
+                        struct ml_error *err)
+{
+    struct ml_workspace *workspace = NULL;
+    struct ml_label_queue queue;
+    struct ml_exchange_read read;
+    struct ml_arena arena;
+    enum ml_exchange format;
+    int status = find_format(&format, r, err);
+    if (status == 0)
+        status = open_workspace(&workspace, r->workspace, false, err);
+    if (status)
+        return status;
+    ml_arena_init(&arena, 0);
+    status = ml_label_queue_open(&queue, workspace, r->queue, &arena, err);
+    if (status == 0)
+        status = ml_label_import(workspace, &queue, r->path, format, r->annotator, &read, err);
+    ml_arena_clear(&arena);
+    ml_workspace_close(workspace);
+    if (status)
+        return status;
+    *out = (struct ml_labelling_imported){.labels = read.labels,
+                                          .proposals = read.proposals,
+                                          .skips = read.skips,
+                                          .present = read.present,
+                                          .left_out = read.left_out};
+    memcpy(out->examples, read.examples, sizeof out->examples);
+    return 0;
 }
 
 /* ---- sessions ---- */

@@ -110,6 +110,20 @@ labels() {
         "$maliang" label status mood --json | grep -q '"overlap": 2'
 }
 
+# In from a table, out for Label Studio, and in again; two people agree by chance alone.
+exchanges_labels() {
+    printf 'source,annotator,value\n' >labels.csv
+    for i in 1 2 3 4; do
+        printf '%s/texts/%d.txt,anna,glad\n%s/texts/%d.txt,bo,%s\n' "$(pwd -P)" $i "$(pwd -P)" $i \
+            "$([ $i -lt 3 ] && echo glad || echo sad)" >>labels.csv
+    done
+    "$maliang" label import mood labels.csv | grep -q '8 labels, 0 proposals' &&
+        "$maliang" label export mood tasks.json | grep -q '8 labels of 8 records' &&
+        "$maliang" label import mood tasks.json --json | grep -q '"already_there": 8' &&
+        "$maliang" label agreement mood | grep -q 'anna  *bo  *4  *0.000  *0.500' &&
+        "$maliang" datasets show tales --quiet | grep -q '^labels *mood (choice): 8 by 2 people on 4 records'
+}
+
 trains_and_writes() {
     "$maliang" train tiny.yaml --quiet >out && grep -q '^model: ' out &&
         "$maliang" write --model tiny --max-tokens 12 --seed 4 "the" >one &&
@@ -185,6 +199,8 @@ check labels labels
 check label_needs_a_terminal refused 2 "needs a terminal" sh -c '"$1" label queue mood </dev/null' sh "$maliang"
 check label_without_two_people refused 1 "two people" "$maliang" label agreement mood
 check label_of_unknown_queue refused 1 'did you mean "mood"' "$maliang" label status moode
+check exchanges_labels exchanges_labels
+check label_export_of_unknown_form refused 2 "did you mean csv" "$maliang" label export mood x -f cvs
 printf 'kind: choice\nlabels: [a]\n' >bad.yaml
 check label_task_with_a_mistake refused 1 "bad.yaml: choice needs labels" "$maliang" label start m -d tales --task bad.yaml
 printf 'train: {stpes: 3}\n' >typo.yaml
