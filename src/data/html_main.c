@@ -33,7 +33,7 @@ struct features {
     uint8_t hint;
     bool in_link, in_list;
 };
-enum { BAD = 1, HIDDEN = 2, WEAK = 4, FOREIGN = 8 };
+enum { BAD = 1, HIDDEN = 2, WEAK = 4, FOREIGN = 8, HEAD = 16 };
 
 struct finder {
     struct ml_html_tree *tree;
@@ -91,10 +91,9 @@ static const char *const bad_words[] = {
 static const char *const foreign_words[] = {"comment", "comments", "consent", "cookie",  "cookies",
                                             "disqus",  "gdpr",     "replies", "respond", NULL};
 /* Words that stand in the names of texts as well: only what is small beside the rest goes. */
-static const char *const weak_words[] = {"author", "authors", "bio",    "caption", "credit",
-                                         "date",   "header",  "hidden", "meta",    "more",
-                                         "print",  "rail",    "read",   "tag",     "timestamp",
-                                         "toc",    "tool",    "tools",  "title",   NULL};
+static const char *const weak_words[] = {
+    "author", "authors", "bio", "caption",   "credit", "date", "hidden", "meta",  "more", "print",
+    "rail",   "read",    "tag", "timestamp", "toc",    "tool", "tools",  "title", NULL};
 /* The next word of a class or id: letters, cut where a small letter meets a capital one. */
 static bool next_word(struct ml_html_span *rest, char word[32])
 {
@@ -118,11 +117,15 @@ static uint8_t hints_in(struct ml_html_span value)
 {
     uint8_t hints = 0;
     char word[32];
-    while (next_word(&value, word))
+    while (next_word(&value, word)) {
+        if (strcmp(word, "elementor") == 0) /* calls every part of a page a widget */
+            return 0;
         hints |= is_among(word, bad_words)       ? BAD
                  : is_among(word, foreign_words) ? FOREIGN
                  : is_among(word, weak_words)    ? WEAK
+                 : strcmp(word, "header") == 0   ? HEAD
                                                  : 0;
+    }
     return hints;
 }
 
@@ -269,7 +272,7 @@ static bool goes(const struct finder *m, uint32_t i, float most)
             return true;
     if ((f->hint & FOREIGN) && f->good < KEEP_FOREIGN * most)
         return true;
-    if (tag == ML_HTML_HEADER && f->good < LEAD)
+    if ((tag == ML_HTML_HEADER || (f->hint & HEAD)) && f->good < LEAD && tag != ML_HTML_HEADING)
         return true;
     return ((f->hint & WEAK) || tag == ML_HTML_FIGCAPTION) && f->good < KEEP_WEAK * most &&
            tag != ML_HTML_HEADING;
@@ -328,9 +331,32 @@ static void trim(struct finder *m, uint32_t root)
         const struct features *f = &m->f[i];
         uint8_t tag = nodes[i].tag;
         bool links = f->text > 0 && f->link > 0.6f * f->text && f->good < KEEP_LINKS * most;
-        if (tag != ML_HTML_TEXT && f->block == i && links && tag != ML_HTML_P &&
-            tag != ML_HTML_TD && tag != ML_HTML_HEADING)
-            m->left_out[i] = true;
+        bool list = tag != ML_HTML_TEXT && f->block == i && links && tag != ML_HTML_P &&
+                    tag != ML_HTML_TD && tag != ML_HTML_HEADING;
+        m->left_out[i] = m->left_out[i] || list || m->left_out[nodes[i].parent];
+    }
+}
+
+/* Headings whose list or section was left out: nothing stands below them before the next one that
+ * is not deeper. */
+static void trim_headings(struct finder *m, uint32_t root)
+{
+    const struct ml_html_node *nodes = m->tree->nodes;
+    bool text = false;
+    uint8_t next = 0; /* level of the next heading that stays; 0: there is none */
+    for (uint32_t i = nodes[root].end; i-- > root + 1;) {
+        if (m->left_out[i])
+            continue;
+        if (nodes[i].tag == ML_HTML_TEXT) {
+            text = text || (m->f[i].text > 0 && nodes[m->f[i].block].tag != ML_HTML_HEADING);
+        } else if (nodes[i].tag == ML_HTML_HEADING) {
+            if (text || next > nodes[i].level) {
+                next = nodes[i].level;
+                text = false;
+            } else {
+                m->left_out[i] = true;
+            }
+        }
     }
 }
 
@@ -348,6 +374,7 @@ int ml_html_find_main(struct ml_html_main *out, struct ml_html_tree *tree, struc
     add_up(&m);
     out->root = choose(&m);
     trim(&m, out->root);
+    trim_headings(&m, out->root);
     out->left_out = m.left_out;
     return 0;
 }
