@@ -1,5 +1,7 @@
 #include "store/migrations.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/fail.h"
@@ -45,32 +47,38 @@ static const char version_1[] =
     "  parameters INTEGER NOT NULL, metrics TEXT NOT NULL, licence TEXT NOT NULL,"
     "  created INTEGER NOT NULL, stage TEXT NOT NULL);";
 
+/* One text for both databases: five words of it are spelt otherwise in PostgreSQL, and the driver
+ * knows which (ml_db_define), so that the two cannot drift apart. */
 const struct ml_migration ml_migrations[] = {{1, version_1}};
 const int ml_migration_count = sizeof ml_migrations / sizeof ml_migrations[0];
 
-/* One integer of a query without parameters. */
-static int ask(struct ml_db *db, const char *sql, int64_t *out, struct ml_error *err)
+/* The number as it is written; below 1 when it cannot be read. */
+static int read_version(struct ml_db *db, long *out, struct ml_error *err)
 {
     struct ml_stmt *stmt;
-    int status = ml_db_prepare(&stmt, db, sql, err);
-    return status ? status : ml_stmt_run_int(stmt, out, err);
+    int status = ml_db_prepare(&stmt, db, "SELECT value FROM meta WHERE key = 'schema'", err);
+    if (status)
+        return status;
+    int got = ml_stmt_step(stmt, err);
+    *out = got > 0 ? strtol(ml_stmt_text(stmt, 0), NULL, 10) : 0;
+    status = got < 0 ? got : ml_stmt_check(stmt, err);
+    ml_stmt_end(stmt);
+    return status;
 }
 
 int ml_schema_version(struct ml_db *db, const char *name, int *out, struct ml_error *err)
 {
-    int64_t tables = 0, ours = 0, version = 0;
-    int status = ask(db, "SELECT count(*) FROM sqlite_master", &tables, err);
-    if (status == 0)
-        status =
-            ask(db, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'",
-                &ours, err);
+    int64_t tables = 0, ours = 0;
+    long version = 0;
+    int status = ml_db_tables(db, NULL, &tables, err);
+    if (status == 0 && tables > 0)
+        status = ml_db_tables(db, "meta", &ours, err);
     if (status == 0 && tables > 0 && !ours)
         status = ml_fail(err, ML_ERR_FORMAT,
                          "%s: a database, but not one of a workspace; choose another folder", name);
     if (status == 0 && ours) {
-        status =
-            ask(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'schema'", &version, err);
-        if (status == ML_ERR_NOT_FOUND || (status == 0 && version < 1))
+        status = read_version(db, &version, err);
+        if (status == 0 && (version < 1 || version > INT_MAX))
             status = ml_fail(err, ML_ERR_FORMAT,
                              "%s: its version cannot be read: damaged, or not a workspace's "
                              "database; restore it from a copy",
@@ -85,26 +93,28 @@ int ml_schema_version(struct ml_db *db, const char *name, int *out, struct ml_er
 static int apply(struct ml_db *db, const struct ml_migration *change, struct ml_error *err)
 {
     struct ml_stmt *stmt = NULL;
-    int status = ml_db_exec(db, "BEGIN IMMEDIATE", err);
+    char number[16];
+    int status = ml_db_begin(db, err);
     if (status)
         return status;
-    status = ml_db_exec(
+    status = ml_db_define(
         db, "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL)", err);
     if (status == 0)
-        status = ml_db_exec(db, change->sql, err);
+        status = ml_db_define(db, change->sql, err);
     if (status == 0)
         status = ml_db_prepare(&stmt, db,
                                "INSERT INTO meta(key, value) VALUES('schema', $1)"
                                " ON CONFLICT(key) DO UPDATE SET value = excluded.value",
                                err);
     if (status == 0) {
-        ml_stmt_put_int(stmt, change->version);
+        snprintf(number, sizeof number, "%d", change->version);
+        ml_stmt_put_text(stmt, number);
         status = ml_stmt_run(stmt, err);
     }
     if (status == 0)
-        status = ml_db_exec(db, "COMMIT", err);
-    if (status && ml_db_in_transaction(db))
-        ml_db_exec(db, "ROLLBACK", NULL);
+        status = ml_db_commit(db, err);
+    if (status)
+        ml_db_rollback(db);
     return status;
 }
 

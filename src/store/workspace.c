@@ -26,7 +26,7 @@ bool ml_stmt_put_hash(struct ml_stmt *stmt, const char *hash)
 {
     uint8_t bytes[ML_HASH_BYTES];
     if (!hash || !*hash)
-        ml_stmt_put_text(stmt, NULL);
+        ml_stmt_put_bytes(stmt, NULL, 0);
     else if (ml_hash_parse(bytes, hash))
         ml_stmt_put_bytes(stmt, bytes, sizeof bytes);
     else
@@ -327,7 +327,7 @@ int ml_workspace_begin(struct ml_workspace *ws, struct ml_error *err)
     int status = take_lock(ws, err);
     if (status)
         return status;
-    status = ml_db_exec(ws->db, "BEGIN IMMEDIATE", err);
+    status = ml_db_begin(ws->db, err);
     if (status) {
         ml_write_lock_leave(&ws->lock);
         return status;
@@ -351,10 +351,9 @@ int ml_workspace_end(struct ml_workspace *ws, int status, struct ml_error *err)
     if (status == 0)
         status = ml_blobs_sync(ws, err);
     if (status == 0)
-        status = ml_db_exec(ws->db, "COMMIT", err);
-    /* A full disk or a failed read makes SQLite undo the transaction by itself. */
-    if (status && ml_db_in_transaction(ws->db))
-        ml_db_exec(ws->db, "ROLLBACK", NULL);
+        status = ml_db_commit(ws->db, err);
+    if (status)
+        ml_db_rollback(ws->db);
     ml_write_lock_leave(&ws->lock);
     return status;
 }

@@ -131,7 +131,8 @@ static void wrong_models(void **state)
     struct ml_error err = {0};
     struct ml_model_entry model = {.name = "m", .path = "models/m", .kind = "text", .run = 42};
     enum ml_model_stage stage = ML_STAGE_CANARY;
-    assert_fails(ml_models_add(ws, &model, false, &err), ML_ERR_STATE, "FOREIGN KEY", err);
+    assert_fails(ml_models_add(ws, &model, false, &err), ML_ERR_STATE,
+                 "names another that is not there", err);
     model.run = 0;
     model.metrics = "[1]";
     assert_fails(ml_models_add(ws, &model, false, &err), ML_ERR_ARG, "not a JSON object", err);
