@@ -47,9 +47,38 @@ static const char version_1[] =
     "  parameters INTEGER NOT NULL, metrics TEXT NOT NULL, licence TEXT NOT NULL,"
     "  created INTEGER NOT NULL, stage TEXT NOT NULL);";
 
+/* event:    the single log: what `subject` did with `item` (or thought of it), and, where a choice
+ *           was random, how likely it was (`propensity`).
+ * curation: one run of a recipe over a dataset; its verdicts say why a record is not in `output`.
+ * label:    what a person or a model says of a record; a newer one marks the older as replaced.
+ * fetch:    what a server said when a URI was fetched, to ask it "only if it changed" next time. */
+static const char version_2[] =
+    "CREATE TABLE event("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, subject TEXT NOT NULL,"
+    "  item TEXT NOT NULL, action TEXT NOT NULL, propensity REAL, reward REAL,"
+    "  meta TEXT NOT NULL);"
+    "CREATE INDEX event_item ON event(item, time);"
+    "CREATE TABLE curation("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, recipe TEXT NOT NULL,"
+    "  recipe_hash BLOB NOT NULL, input INTEGER NOT NULL REFERENCES dataset(id),"
+    "  output INTEGER REFERENCES dataset(id), report TEXT NOT NULL, created INTEGER NOT NULL);"
+    "CREATE TABLE curation_verdict("
+    "  curation INTEGER NOT NULL REFERENCES curation(id),"
+    "  record INTEGER NOT NULL REFERENCES record(id), step TEXT NOT NULL, reason TEXT NOT NULL,"
+    "  value REAL, PRIMARY KEY(curation, record)) WITHOUT ROWID;"
+    "CREATE TABLE label("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, record INTEGER NOT NULL REFERENCES record(id),"
+    "  queue TEXT NOT NULL, annotator TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL,"
+    "  model TEXT NOT NULL DEFAULT '', confidence REAL, seconds REAL, created INTEGER NOT NULL,"
+    "  replaced INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX label_queue ON label(queue, record);"
+    "CREATE TABLE fetch("
+    "  uri TEXT PRIMARY KEY, etag TEXT NOT NULL, modified TEXT NOT NULL, status INTEGER NOT NULL,"
+    "  time INTEGER NOT NULL);";
+
 /* One text for both databases: five words of it are spelt otherwise in PostgreSQL, and the driver
  * knows which (ml_db_define), so that the two cannot drift apart. */
-const struct ml_migration ml_migrations[] = {{1, version_1}};
+const struct ml_migration ml_migrations[] = {{1, version_1}, {2, version_2}};
 const int ml_migration_count = sizeof ml_migrations / sizeof ml_migrations[0];
 
 /* The number as it is written; below 1 when it cannot be read. */
