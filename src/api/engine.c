@@ -108,6 +108,13 @@ static const struct ml_part parts[] = {
      0
 #endif
     },
+    {"postgres", "workspaces in a PostgreSQL server (maliang.url)", "libpq-dev",
+#ifdef MALIANG_HAVE_POSTGRES
+     1
+#else
+     0
+#endif
+    },
 };
 
 /* The first value of a line "name : value" of a /proc file; "" when there is none. */

@@ -7,7 +7,7 @@ static int upsert(struct ml_workspace *ws, const struct ml_fetch *f, struct ml_e
 {
     struct ml_stmt *stmt;
     int status = ml_db_prepare(&stmt, ws->db,
-                               "INSERT INTO fetch(uri, etag, modified, status, time)"
+                               "INSERT INTO fetched(uri, etag, modified, status, time)"
                                " VALUES($1, $2, $3, $4, $5) ON CONFLICT(uri) DO UPDATE SET"
                                " etag = excluded.etag, modified = excluded.modified,"
                                " status = excluded.status, time = excluded.time",
@@ -35,7 +35,7 @@ int ml_fetches_get(struct ml_workspace *ws, const char *uri, struct ml_arena *ar
 {
     struct ml_stmt *stmt;
     int status = ml_db_prepare(
-        &stmt, ws->db, "SELECT uri, etag, modified, status, time FROM fetch WHERE uri = $1", err);
+        &stmt, ws->db, "SELECT uri, etag, modified, status, time FROM fetched WHERE uri = $1", err);
     if (status)
         return status;
     ml_stmt_put_text(stmt, uri);

@@ -51,7 +51,8 @@ static const char version_1[] =
  *           was random, how likely it was (`propensity`).
  * curation: one run of a recipe over a dataset; its verdicts say why a record is not in `output`.
  * label:    what a person or a model says of a record; a newer one marks the older as replaced.
- * fetch:    what a server said when a URI was fetched, to ask it "only if it changed" next time. */
+ * fetched:  what a server said of a URI (FETCH is a word of SQL), to ask it "only if it changed"
+ * next time. */
 static const char version_2[] =
     "CREATE TABLE event("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, subject TEXT NOT NULL,"
@@ -72,7 +73,7 @@ static const char version_2[] =
     "  model TEXT NOT NULL DEFAULT '', confidence REAL, seconds REAL, created INTEGER NOT NULL,"
     "  replaced INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX label_queue ON label(queue, record);"
-    "CREATE TABLE fetch("
+    "CREATE TABLE fetched("
     "  uri TEXT PRIMARY KEY, etag TEXT NOT NULL, modified TEXT NOT NULL, status INTEGER NOT NULL,"
     "  time INTEGER NOT NULL);";
 

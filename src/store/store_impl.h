@@ -8,7 +8,8 @@
 #include "store/write_lock.h"
 
 struct ml_workspace {
-    char *folder; /* absolute */
+    char *folder;   /* absolute */
+    char *database; /* what ml_db_open gets: a path, or an address with its password */
     struct ml_db *db;
     struct ml_write_lock lock;
     double wait_seconds;

@@ -1,6 +1,7 @@
 /* A workspace is one folder: maliang.db (everything that has rows), blobs/ (everything that has
  * bytes), models/ and runs/. Any number of processes may read it; one handle writes at a time, and
- * others wait for their turn.
+ * others wait for their turn. Rows may lie in a PostgreSQL server instead, and bytes in S3: then
+ * the folder's file maliang.url says where, and several machines can share them.
  *
  * A handle is used by one thread at a time; threads open handles of their own. */
 #ifndef ML_STORE_WORKSPACE_H
@@ -18,6 +19,9 @@ struct ml_workspace_options {
     bool create;    /* make it when the folder does not exist, is empty or was left half made */
     bool read_only; /* nothing is written, not even a lock; works on read-only media */
     double wait_seconds; /* for another writer; 0: 30, negative: not at all */
+    /* For a workspace that is made: where its rows and bytes lie; NULL: in the folder. One that
+     * exists must lie there already. postgresql://USER@HOST/DATABASE?schema=NAME (store/sql.h) */
+    const char *database_url;
 };
 
 /* options may be NULL. ML_ERR_NOT_FOUND: no such folder; ML_ERR_FORMAT: not a workspace, or a
