@@ -325,6 +325,8 @@ static int open_folder(struct ml_workspace *ws, const char *folder,
     ml_arena_init(&arena, 4096);
     status = locate(ws, options, make_it, &arena, err);
     if (status == 0)
+        status = ml_blob_local_open(&ws->blobs, ws->folder, err);
+    if (status == 0)
         status = options->read_only ? open_to_read(ws, &arena, err)
                                     : open_to_write(ws, &arena, make_it, err);
     ml_arena_clear(&arena);
@@ -361,11 +363,13 @@ void ml_workspace_close(struct ml_workspace *ws)
         ml_workspace_end(ws, ML_ERR_CANCELLED, NULL);
     ws->wait_seconds = 0; /* whoever writes now tidies up when it is done */
     if (ws->db && ws->lock.file >= 0 && take_lock(ws, NULL) == 0) {
-        ml_blobs_sweep(ws);
+        ws->blobs->driver->leftovers(ws->blobs, true, &(int64_t){0}, NULL);
         ml_db_checkpoint(ws->db);
         leave_lock(ws);
     }
     ml_db_close(ws->db);
+    if (ws->blobs)
+        ws->blobs->driver->close(ws->blobs);
     ml_write_lock_close(&ws->lock);
     ml_mem_free(ws->database);
     ml_mem_free(ws->folder);
@@ -417,8 +421,6 @@ int ml_workspace_begin(struct ml_workspace *ws, struct ml_error *err)
     }
     ws->depth = 1;
     ws->doomed = false;
-    ws->fresh_blobs = 0;
-    ws->sync_all = false;
     return 0;
 }
 
@@ -432,7 +434,7 @@ int ml_workspace_end(struct ml_workspace *ws, int status, struct ml_error *err)
         status = ml_fail(err, ML_ERR_STATE,
                          "%s: a step failed before, so nothing of this batch was kept", ws->folder);
     if (status == 0)
-        status = ml_blobs_sync(ws, err);
+        status = ws->blobs->driver->sync(ws->blobs, err);
     if (status == 0)
         status = ml_db_commit(ws->db, err);
     if (status)
