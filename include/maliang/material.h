@@ -1,4 +1,4 @@
-/* Material into a workspace: collect, and list what is there. */
+/* Material into a workspace: collect, and see whether what is there is sound. */
 #ifndef MALIANG_MATERIAL_H
 #define MALIANG_MATERIAL_H
 
@@ -45,6 +45,38 @@ struct ml_collect_result {
 /* Nothing usable at all is ML_ERR_NOT_FOUND, with the reason; partial success is success. */
 int ml_engine_collect(struct ml_engine *engine, const struct ml_collect_request *request,
                       struct ml_collect_result *out, struct ml_error *err);
+
+enum { ML_CHECK_FINDINGS = 5 };
+
+struct ml_check_request {
+    const char *workspace;
+    int repair; /* mend what can be mended, mark what cannot */
+    int deep;   /* read every byte and compare it with its hash */
+    ml_cancel *cancel;
+    /* With deep: bytes so far and in all. May be NULL. */
+    void (*progress)(void *arg, uint64_t done, uint64_t total);
+    void *arg;
+};
+
+struct ml_check_result {
+    char database[256];             /* where the rows lie, without a password */
+    uint64_t blobs, bytes, records; /* what there is */
+    uint64_t database_faults;       /* the database against its own rules */
+    uint64_t orphans, orphan_bytes; /* bytes that no row names (of a killed writer) */
+    uint64_t leftovers;             /* half-written files */
+    uint64_t strangers;             /* files in blobs/ that are not ours; no fault, left alone */
+    uint64_t missing, damaged;      /* files of material that are gone, or have other bytes */
+    uint64_t restored;              /* of those, written again */
+    uint64_t lost_records;          /* records in them: collecting their sources brings them back */
+    uint64_t stale_runs;            /* trainings that say running, but were killed */
+    uint64_t problems, remaining;   /* all faults; those that repair did not mend */
+    int finding_count;
+    char findings[ML_CHECK_FINDINGS][200]; /* the first of them, a line each */
+};
+
+/* Faults are no failure: look at remaining. Writers wait while rows and files are compared. */
+int ml_engine_check_workspace(struct ml_engine *engine, const struct ml_check_request *request,
+                              struct ml_check_result *out, struct ml_error *err);
 
 #ifdef __cplusplus
 }

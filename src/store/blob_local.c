@@ -303,8 +303,9 @@ static int local_leftovers(struct ml_blob_store *store, bool remove, int64_t *co
             continue;
         found++;
         if (remove &&
-            (size_t)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < sizeof path)
-            status = ml_dir_remove(path, err);
+            (size_t)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < sizeof path &&
+            unlink(path) != 0)
+            status = fail_errno(err, path, "remove it", errno);
     }
     if (list)
         closedir(list);

@@ -383,6 +383,11 @@ const char *ml_workspace_folder(const struct ml_workspace *ws)
     return ws->folder;
 }
 
+const char *ml_workspace_database(const struct ml_workspace *ws)
+{
+    return ml_db_name(ws->db);
+}
+
 bool ml_workspace_is_read_only(const struct ml_workspace *ws)
 {
     return ws->read_only;

@@ -31,6 +31,8 @@ int ml_workspace_open(struct ml_workspace **out, const char *folder,
 void ml_workspace_close(struct ml_workspace *workspace); /* undoes what was not ended */
 
 const char *ml_workspace_folder(const struct ml_workspace *workspace); /* absolute */
+/* Where its rows lie, for people: a path, or an address without its password. */
+const char *ml_workspace_database(const struct ml_workspace *workspace);
 bool ml_workspace_is_read_only(const struct ml_workspace *workspace);
 /* A path inside the workspace ("models/fables"), or an absolute one as it is. NULL: out of memory.
  */
