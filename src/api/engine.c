@@ -108,6 +108,13 @@ static const struct ml_part parts[] = {
      0
 #endif
     },
+    {"curl", "material in S3 (maliang.url)", "libcurl4-openssl-dev",
+#ifdef MALIANG_HAVE_CURL
+     1
+#else
+     0
+#endif
+    },
     {"postgres", "workspaces in a PostgreSQL server (maliang.url)", "libpq-dev",
 #ifdef MALIANG_HAVE_POSTGRES
      1

@@ -27,9 +27,10 @@ struct ml_blob_driver {
      * not be put again if they are still whole. */
     int (*put)(struct ml_blob_store *store, const char *hash, const void *bytes, size_t n,
                bool known, struct ml_error *err);
-    /* ML_ERR_NOT_FOUND: they are not there. */
-    int (*view)(struct ml_blob_store *store, const char *hash, struct ml_file_map *map,
-                struct ml_error *err);
+    /* ML_ERR_NOT_FOUND: they are not there. `at_source`: what lies there, and no copy of it that is
+     * nearer. */
+    int (*view)(struct ml_blob_store *store, const char *hash, bool at_source,
+                struct ml_file_map *map, struct ml_error *err);
     /* Puts since the last sync outlive a loss of power from here on. */
     int (*sync)(struct ml_blob_store *store, struct ml_error *err);
 
@@ -44,5 +45,9 @@ struct ml_blob_driver {
 
 /* In the folder `blobs` of a workspace. */
 int ml_blob_local_open(struct ml_blob_store **out, const char *folder, struct ml_error *err);
+/* In a bucket (store/s3_address.h), with copies in the workspace's folder. With MALIANG_HAVE_CURL.
+ */
+int ml_blob_s3_open(struct ml_blob_store **out, const char *folder, const char *url,
+                    struct ml_error *err);
 
 #endif

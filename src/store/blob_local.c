@@ -150,8 +150,8 @@ static int local_sync(struct ml_blob_store *store, struct ml_error *err)
     return 0;
 }
 
-static int local_view(struct ml_blob_store *store, const char *hash, struct ml_file_map *map,
-                      struct ml_error *err)
+static int local_view(struct ml_blob_store *store, const char *hash, bool at_source,
+                      struct ml_file_map *map, struct ml_error *err)
 {
     char path[PATH_MAX];
     int status = blob_path(of_store(store), hash, path, err);

@@ -64,17 +64,15 @@ int ml_blobs_put(struct ml_workspace *ws, const void *bytes, size_t n, char hash
 
 /* ---- reading ---- */
 
-int ml_blobs_view(struct ml_workspace *ws, struct ml_blob_view *view, const char *hash,
-                  struct ml_error *err)
+static int view(struct ml_workspace *ws, struct ml_blob_view *view, const char *hash,
+                bool at_source, struct ml_error *err)
 {
     struct ml_file_map map;
     struct ml_error inner = {0};
     uint8_t binary[ML_HASH_BYTES];
-    if (view->hash[0] && strcmp(view->hash, hash) == 0)
-        return 0;
     if (!ml_hash_parse(binary, hash))
         return ml_fail(err, ML_ERR_ARG, "\"%.70s\" is not a SHA-256", hash);
-    int status = ws->blobs->driver->view(ws->blobs, hash, &map, &inner);
+    int status = ws->blobs->driver->view(ws->blobs, hash, at_source, &map, &inner);
     if (status)
         return ml_fail(err, status,
                        "blob %.12s cannot be read (%.200s); collect its source again to restore it",
@@ -83,6 +81,14 @@ int ml_blobs_view(struct ml_workspace *ws, struct ml_blob_view *view, const char
     view->map = map;
     memcpy(view->hash, hash, ML_HASH_HEX);
     return 0;
+}
+
+int ml_blobs_view(struct ml_workspace *ws, struct ml_blob_view *open, const char *hash,
+                  struct ml_error *err)
+{
+    if (open->hash[0] && strcmp(open->hash, hash) == 0)
+        return 0;
+    return view(ws, open, hash, false, err);
 }
 
 void ml_blob_view_clear(struct ml_blob_view *view)
@@ -95,17 +101,17 @@ void ml_blob_view_clear(struct ml_blob_view *view)
 
 int ml_blobs_verify(struct ml_workspace *ws, const char *hash, struct ml_error *err)
 {
-    struct ml_blob_view view = {0};
+    struct ml_blob_view read = {0};
     char actual[ML_HASH_HEX];
-    int status = ml_blobs_view(ws, &view, hash, err);
+    int status = view(ws, &read, hash, true, err);
     if (status)
         return status;
-    ml_hash_text(view.map.data, view.map.size, actual);
+    ml_hash_text(read.map.data, read.map.size, actual);
     if (strcmp(actual, hash) != 0)
         status = ml_fail(err, ML_ERR_FORMAT,
                          "blob %.12s is damaged (its bytes have another SHA-256); collect its "
                          "source again to restore it",
                          hash);
-    ml_blob_view_clear(&view);
+    ml_blob_view_clear(&read);
     return status;
 }

@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/progress.h"
 #include "base/utf8.h"
+#include "maliang_config.h"
 #include "store/address.h"
 #include "store/migrations.h"
 #include "store/store_impl.h"
@@ -274,22 +275,40 @@ static int open_to_read(struct ml_workspace *ws, struct ml_arena *arena, struct 
     return status;
 }
 
-/* Where rows lie: as the folder's file says; a new workspace gets the file from the options. */
+static int open_blobs(struct ml_workspace *ws, const char *url, struct ml_error *err)
+{
+    if (!url)
+        return ml_blob_local_open(&ws->blobs, ws->folder, err);
+#ifdef MALIANG_HAVE_CURL
+    return ml_blob_s3_open(&ws->blobs, ws->folder, url, err);
+#else
+    return ml_fail(err, ML_ERR_UNSUPPORTED,
+                   "%s: its material lies in S3, which this build does not speak; install the "
+                   "package libcurl4-openssl-dev and build again",
+                   ws->folder);
+#endif
+}
+
+/* Where rows and bytes lie: as the folder's file says; a new workspace gets the file from the
+ * options. */
 static int locate(struct ml_workspace *ws, const struct ml_workspace_options *options, bool make_it,
                   struct ml_arena *arena, struct ml_error *err)
 {
-    const struct ml_address wanted = {.database = options->database_url};
+    const struct ml_address wanted = {.database = options->database_url,
+                                      .blobs = options->blobs_url};
+    bool elsewhere = wanted.database || wanted.blobs;
     struct ml_address address;
     bool is_old = ml_workspace_is_one(ws->folder);
     int status = ml_address_read(&address, arena, ws->folder, err);
     if (status == 0 && wanted.database && !ml_db_is_url(wanted.database))
         status = ml_fail(err, ML_ERR_ARG, "%s: the address of a database begins with postgresql://",
                          ws->folder);
-    if (status == 0 && wanted.database && is_old && !ml_address_equal(&wanted, &address))
+    if (status == 0 && elsewhere && is_old && !ml_address_equal(&wanted, &address))
         status = ml_fail(err, ML_ERR_STATE,
-                         "%s: a workspace already, whose rows lie elsewhere; name a new folder",
+                         "%s: a workspace already, whose rows or bytes lie elsewhere; name a new "
+                         "folder",
                          ws->folder);
-    if (status == 0 && wanted.database && !is_old && make_it) {
+    if (status == 0 && elsewhere && !is_old && make_it) {
         status = ml_address_write(&wanted, ws->folder, err);
         address = wanted;
     }
@@ -297,7 +316,9 @@ static int locate(struct ml_workspace *ws, const struct ml_workspace_options *op
         return status;
     char *file = ml_path_join(arena, ws->folder, DATABASE);
     ws->database = file ? ml_mem_strdup(address.database ? address.database : file) : NULL;
-    return ws->database ? 0 : ml_fail(err, ML_ERR_MEMORY, "%s: out of memory", ws->folder);
+    if (!ws->database)
+        return ml_fail(err, ML_ERR_MEMORY, "%s: out of memory", ws->folder);
+    return open_blobs(ws, address.blobs, err);
 }
 
 static int open_folder(struct ml_workspace *ws, const char *folder,
@@ -324,8 +345,6 @@ static int open_folder(struct ml_workspace *ws, const char *folder,
     struct ml_arena arena;
     ml_arena_init(&arena, 4096);
     status = locate(ws, options, make_it, &arena, err);
-    if (status == 0)
-        status = ml_blob_local_open(&ws->blobs, ws->folder, err);
     if (status == 0)
         status = options->read_only ? open_to_read(ws, &arena, err)
                                     : open_to_write(ws, &arena, make_it, err);

@@ -22,6 +22,7 @@ struct ml_workspace_options {
     /* For a workspace that is made: where its rows and bytes lie; NULL: in the folder. One that
      * exists must lie there already. postgresql://USER@HOST/DATABASE?schema=NAME (store/sql.h) */
     const char *database_url;
+    const char *blobs_url; /* s3://BUCKET/PREFIX?endpoint=URL&region=NAME (store/s3_address.h) */
 };
 
 /* options may be NULL. ML_ERR_NOT_FOUND: no such folder; ML_ERR_FORMAT: not a workspace, or a
