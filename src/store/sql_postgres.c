@@ -158,6 +158,18 @@ static int run(struct postgres_db *db, const char *sql, struct ml_error *err)
     return status;
 }
 
+/* Asked first: to CREATE IF NOT EXISTS one needs the right to create, also when it exists. */
+static bool has_schema(struct postgres_db *db)
+{
+    const char *const name[] = {db->address.schema};
+    PGresult *result =
+        PQexecParams(db->conn, "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", 1, NULL,
+                     name, NULL, NULL, 0);
+    bool found = PQntuples(result) > 0;
+    PQclear(result);
+    return found;
+}
+
 /* With every new connection. */
 static int configure(struct postgres_db *db, struct ml_error *err)
 {
@@ -176,9 +188,14 @@ static int configure(struct postgres_db *db, struct ml_error *err)
              "SET default_transaction_read_only TO %s",
              schema, db->mode == ML_DB_READ || db->mode == ML_DB_READ_STILL ? "on" : "off");
     int status = run(db, sql, err);
-    if (status == 0 && db->mode == ML_DB_CREATE) {
-        snprintf(sql, sizeof sql, "CREATE SCHEMA IF NOT EXISTS %s", schema);
-        status = run(db, sql, err);
+    if (status == 0 && db->mode == ML_DB_CREATE && !has_schema(db)) {
+        snprintf(sql, sizeof sql, "CREATE SCHEMA %s", schema);
+        struct ml_error why = {0};
+        status = run(db, sql, &why);
+        if (status && has_schema(db)) /* another program was faster */
+            status = 0;
+        if (status)
+            status = ml_fail(err, status, "%s", why.message);
     }
     PQfreemem(schema);
     db->generation++;

@@ -170,6 +170,29 @@ static void reading_only(void **state)
     ml_db_close(reader);
 }
 
+/* A user who may work in a schema that somebody else made for it, and not make one. */
+static void a_user_with_few_rights(void **state)
+{
+    struct ml_db *own = NULL;
+    struct ml_error err = {0};
+    char where[2 * SCRATCH_PATH], sql[256], schema[64];
+    snprintf(schema, sizeof schema, "given_%ld", (long)getpid());
+    snprintf(sql, sizeof sql,
+             "CREATE ROLE guest_%ld LOGIN; CREATE SCHEMA %s AUTHORIZATION guest_%ld",
+             (long)getpid(), schema, (long)getpid());
+    assert_ok(ml_db_exec(db, sql, &err), err);
+    snprintf(where, sizeof where, "%s&user=guest_%ld&schema=%s", scratch_server(), (long)getpid(),
+             schema);
+    assert_ok(ml_db_open(&own, where, ML_DB_CREATE, &err), err);
+    assert_ok(ml_db_define(own, "CREATE TABLE t(x INTEGER)", &err), err);
+    ml_db_close(own);
+    own = NULL;
+    snprintf(where, sizeof where, "%s&user=guest_%ld&schema=another_%ld", scratch_server(),
+             (long)getpid(), (long)getpid());
+    assert_fails(ml_db_open(&own, where, ML_DB_CREATE, &err), ML_ERR_IO, "may not do that", err);
+    assert_null(own);
+}
+
 static void locks(void **state)
 {
     struct ml_db *other, *elsewhere;
@@ -321,6 +344,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_commit_that_is_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reading_only, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_user_with_few_rights, set_up, tear_down),
         cmocka_unit_test_setup_teardown(locks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lost_connections, set_up, tear_down),
         cmocka_unit_test_setup_teardown(servers_that_are_not_there, set_up, tear_down),
