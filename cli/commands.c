@@ -237,11 +237,15 @@ static const struct option bench_options[] = {
 };
 
 static const struct option doctor_options[] = {
-    {"deep", 0, NULL, {"read every blob of the workspace", "读取工作区的每个数据块"}},
+    {"deep",
+     0,
+     NULL,
+     {"read every byte of the workspace and compare it with its hash",
+      "读取工作区的全部内容并核对散列值"}},
     {"repair",
      0,
      NULL,
-     {"remove what broken-off work left in the workspace", "清除工作区中未完成操作的残留"}},
+     {"mend what can be mended, and mark what cannot", "修复能修复的，标记不能修复的"}},
     END,
 };
 
@@ -413,9 +417,17 @@ static const struct command commands[] = {
      run_bench},
     {"doctor",
      "",
-     {"say what this machine can do, what is missing, and whether the workspace is sound",
-      "说明本机与此版本能做什么、缺什么，工作区是否完好"},
-     {NULL, NULL},
+     {"say what this machine and this build can do, and what is missing",
+      "说明本机与此版本能做什么、缺什么"},
+     {"With --workspace, --deep or --repair it also says whether the workspace is\n"
+      "sound: rows against files, the database against its own rules, trainings that\n"
+      "were killed. It fails when something is wrong and was not mended.\n\n"
+      "  maliang doctor -w tales --deep\n"
+      "  maliang doctor -w tales --repair\n",
+      "带 --workspace、--deep 或 --repair 时还检查工作区是否完好：记录与文件是否相符、\n"
+      "数据库自身是否一致、有无被中断的训练。有未修复的问题时以失败结束。\n\n"
+      "  maliang doctor -w tales --deep\n"
+      "  maliang doctor -w tales --repair\n"},
      doctor_options,
      NULL,
      0,

@@ -52,26 +52,37 @@ struct ml_collect_result {
 int ml_engine_collect(struct ml_engine *engine, const struct ml_collect_request *request,
                       struct ml_collect_result *out, struct ml_error *err);
 
+enum { ML_CHECK_FINDINGS = 5 };
+
 struct ml_check_request {
     const char *workspace;
-    bool deep;   /* read every blob and compare its hash */
-    bool repair; /* remove what nothing needs */
+    int repair; /* mend what can be mended, mark what cannot */
+    int deep;   /* read every byte and compare it with its hash */
     ml_cancel *cancel;
+    /* With deep: bytes so far and in all. May be NULL. */
+    void (*progress)(void *arg, uint64_t done, uint64_t total);
+    void *arg;
 };
 
-/* What a killed writer may leave (stray, unused, unfinished: no reader ever sees it, repair removes
- * it), and what was lost (missing, damaged: collecting the sources again restores it). */
 struct ml_check_result {
-    int64_t records, datasets, blobs, blob_bytes;
-    int64_t stray_files, stray_bytes, unused_blobs, unused_bytes, unfinished;
-    int64_t missing, damaged;
-    bool database_sound, repaired;
-    char database_problem[200];
-    char examples[5][300]; /* of missing and damaged ones; "" after the last */
+    char database[256];             /* where the rows lie, without a password */
+    uint64_t blobs, bytes, records; /* what there is */
+    uint64_t database_faults;       /* the database against its own rules */
+    uint64_t orphans, orphan_bytes; /* bytes that no row names (of a killed writer) */
+    uint64_t leftovers;             /* half-written files */
+    uint64_t strangers;             /* files in blobs/ that are not ours; no fault, left alone */
+    uint64_t missing, damaged;      /* files of material that are gone, or have other bytes */
+    uint64_t restored;              /* of those, written again */
+    uint64_t lost_records;          /* records in them: collecting their sources brings them back */
+    uint64_t stale_runs;            /* trainings that say running, but were killed */
+    uint64_t problems, remaining;   /* all faults; those that repair did not mend */
+    int finding_count;
+    char findings[ML_CHECK_FINDINGS][200]; /* the first of them, a line each */
 };
-/* ML_ERR_NOT_FOUND when there is no workspace. */
-int ml_engine_check(struct ml_engine *engine, const struct ml_check_request *request,
-                    struct ml_check_result *out, struct ml_error *err);
+
+/* Faults are no failure: look at remaining. Writers wait while rows and files are compared. */
+int ml_engine_check_workspace(struct ml_engine *engine, const struct ml_check_request *request,
+                              struct ml_check_result *out, struct ml_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
-/* Bytes by their SHA-256: blobs/ab/cdef... Written once, never changed, never half there; the same
- * bytes are kept once. */
+/* Bytes by their SHA-256: blobs/ab/cdef..., or the same in S3. Written once, never changed, never
+ * half there; the same bytes are kept once. */
 #ifndef ML_STORE_BLOBS_H
 #define ML_STORE_BLOBS_H
 
@@ -28,7 +28,8 @@ void ml_blob_view_clear(struct ml_blob_view *view); /* accepts NULL */
 /* Reads all of it and compares its hash. ML_ERR_FORMAT when it is damaged. */
 int ml_blobs_verify(struct ml_workspace *workspace, const char *hash, struct ml_error *err);
 
-/* Where it lies, whether it exists or not. NULL: out of memory. */
+/* Where it lies if it lies in the workspace's folder, whether it exists or not. NULL: out of
+ * memory. */
 char *ml_blobs_path(const struct ml_workspace *workspace, struct ml_arena *arena, const char *hash);
 
 #endif

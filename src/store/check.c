@@ -1,277 +1,418 @@
 #include "store/check.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fail.h"
-#include "base/utf8.h"
 #include "store/blobs.h"
+#include "store/datasets.h"
 #include "store/store_impl.h"
 
-#define NO_ROW                                                                                     \
-    " NOT IN (SELECT blob FROM record) AND id NOT IN (SELECT blob FROM dataset)"                   \
-    " AND id NOT IN (SELECT blob FROM source WHERE blob IS NOT NULL)"
-/* Records that a curation made and no dataset has. */
-#define UNFINISHED                                                                                 \
-    " source IN (SELECT id FROM source WHERE uri >= 'curate:' AND uri < 'curate;')"                \
-    " AND id NOT IN (SELECT record FROM dataset_record)"                                           \
-    " AND id NOT IN (SELECT record FROM label WHERE record IS NOT NULL)"                           \
-    " AND id NOT IN (SELECT record FROM curation_verdict)"
+#define RUN_GRACE 60 /* seconds between the row of a run and the lock on its folder */
 
-struct check {
-    struct ml_workspace *ws;
-    const struct ml_workspace_check_options *options;
-    struct ml_workspace_report *report;
+/* A blob with something wrong: `id` 0 is one without a row. */
+struct suspect {
+    int64_t id;
+    char hash[ML_HASH_HEX];
 };
 
-static int ask(struct check *c, const char *sql, int64_t *out, struct ml_error *err)
+struct suspects {
+    struct suspect *list;
+    size_t count, capacity;
+};
+
+struct checker {
+    struct ml_workspace *ws;
+    const struct ml_check_options *options;
+    struct ml_workspace_check report;
+    struct ml_stmt *rows; /* of the blobs, in the order of their hashes ... */
+    bool row;             /* ... standing on one */
+    char row_hash[ML_HASH_HEX];
+    struct suspects orphans, bad; /* without a row; without their bytes */
+    size_t compared;              /* how many bad ones the comparison found */
+};
+
+static __attribute__((format(printf, 2, 3))) void note(struct checker *c, const char *format, ...)
 {
-    struct ml_stmt *stmt;
-    int status = ml_db_prepare(&stmt, c->ws->db, sql, err);
-    return status ? status : ml_stmt_run_int(stmt, out, err);
+    if (c->report.example_count == ML_CHECK_EXAMPLES)
+        return;
+    va_list list;
+    va_start(list, format);
+    vsnprintf(c->report.examples[c->report.example_count++], sizeof c->report.examples[0], format,
+              list);
+    va_end(list);
 }
 
-static int run(struct check *c, const char *sql, struct ml_error *err)
+static int put_suspect(struct suspects *s, int64_t id, const char *hash, struct ml_error *err)
 {
-    struct ml_stmt *stmt;
-    int status = ml_db_prepare(&stmt, c->ws->db, sql, err);
-    return status ? status : ml_stmt_run(stmt, err);
-}
-
-static int cancelled(const struct check *c, struct ml_error *err)
-{
-    return c->options->cancel && *c->options->cancel
-               ? ml_fail(err, ML_ERR_CANCELLED, "stopped while checking %s", c->ws->folder)
-               : 0;
+    if (s->count == s->capacity) {
+        size_t capacity = s->capacity ? s->capacity * 2 : 64;
+        void *grown = ml_mem_realloc(s->list, capacity * sizeof s->list[0]);
+        if (!grown)
+            return ml_fail(err, ML_ERR_MEMORY, "out of memory checking the workspace");
+        s->list = grown;
+        s->capacity = capacity;
+    }
+    struct suspect *one = &s->list[s->count++];
+    one->id = id;
+    snprintf(one->hash, sizeof one->hash, "%s", hash);
+    return 0;
 }
 
 /* ---- the database ---- */
 
-static int check_database(struct check *c, struct ml_error *err)
+static int check_database(struct checker *c, struct ml_error *err)
 {
-    struct ml_workspace_report *r = c->report;
-    struct ml_stmt *stmt;
-    int status = ml_db_prepare(&stmt, c->ws->db, "PRAGMA integrity_check", err);
-    if (status)
-        return status;
-    int got = ml_stmt_step(stmt, err);
-    if (got > 0) {
-        const char *said = ml_stmt_text(stmt, 0);
-        r->database_sound = strcmp(said, "ok") == 0;
-        if (!r->database_sound)
-            snprintf(r->database_problem, sizeof r->database_problem, "%.190s", said);
+    struct ml_buffer findings = {0};
+    int status = ml_db_examine(c->ws->db, &findings, err);
+    for (char *line = findings.data; status == 0 && line && *line;) {
+        char *end = strchr(line, '\n');
+        c->report.database++;
+        note(c, "database: %.*s", (int)(end ? end - line : (long)strlen(line)), line);
+        line = end ? end + 1 : NULL;
     }
-    ml_stmt_end(stmt);
-    return got < 0 ? got : 0;
-}
-
-static int count_rows(struct check *c, struct ml_error *err)
-{
-    struct ml_workspace_report *r = c->report;
-    const struct {
-        const char *sql;
-        int64_t *out;
-    } asked[] = {
-        {"SELECT count(*) FROM blob", &r->blobs},
-        {"SELECT coalesce(sum(bytes), 0) FROM blob", &r->blob_bytes},
-        {"SELECT count(*) FROM record", &r->records},
-        {"SELECT count(*) FROM dataset", &r->datasets},
-        {"SELECT count(*) FROM record WHERE" UNFINISHED, &r->unfinished},
-    };
-    int status = 0;
-    for (size_t i = 0; status == 0 && i < sizeof asked / sizeof asked[0]; i++)
-        status = ask(c, asked[i].sql, asked[i].out, err);
+    ml_buffer_clear(&findings);
     return status;
 }
 
-/* ---- blobs that rows name ---- */
-
-/* One blob that is not as it should be, with a source that would restore it. */
-static int note_problem(struct check *c, const char *hash, const char *what, struct ml_error *err)
+static int count_all(struct checker *c, struct ml_error *err)
 {
-    struct ml_workspace_report *r = c->report;
     struct ml_stmt *stmt;
-    int64_t n = r->missing + r->damaged - 1;
-    if (n >= ML_CHECK_EXAMPLES)
-        return 0;
-    int status = ml_db_prepare(&stmt, c->ws->db,
-                               "SELECT s.uri FROM record r JOIN source s ON s.id = r.source"
-                               " JOIN blob b ON b.id = r.blob WHERE b.hash = $1 LIMIT 1",
-                               err);
-    if (status)
-        return status;
-    ml_stmt_put_hash(stmt, hash);
-    int got = ml_stmt_step(stmt, err);
-    const char *source = got > 0 ? ml_stmt_text(stmt, 0) : "no record";
-    snprintf(r->examples[n], sizeof r->examples[n], "blob %.12s is %s: %s", hash, what, source);
-    r->examples[n][ml_utf8_ready(r->examples[n], strlen(r->examples[n]))] = '\0';
-    ml_stmt_end(stmt);
-    return got < 0 ? got : 0;
-}
-
-static int check_blob(struct check *c, const char *hash, int64_t bytes, struct ml_error *err)
-{
-    char path[PATH_MAX];
-    struct stat info;
-    struct ml_error why = {0};
-    snprintf(path, sizeof path, "%s/blobs/%.2s/%s", c->ws->folder, hash, hash + 2);
-    if (stat(path, &info) != 0) {
-        c->report->missing++;
-        return note_problem(c, hash, "missing", err);
-    }
-    if (info.st_size == bytes && (!c->options->deep || ml_blobs_verify(c->ws, hash, &why) == 0))
-        return 0;
-    c->report->damaged++;
-    return note_problem(c, hash, "damaged", err);
-}
-
-/* In pages, because each blob that is found wanting asks the database again. */
-static int check_blobs(struct check *c, struct ml_error *err)
-{
-    int64_t after = 0;
-    int status = 0;
-    for (bool more = true; status == 0 && more;) {
-        struct ml_stmt *stmt;
-        char hash[ML_HASH_HEX];
-        int64_t bytes = 0;
+    int status = ml_records_count(c->ws, NULL, &c->report.records, NULL, err);
+    if (status == 0)
         status = ml_db_prepare(&stmt, c->ws->db,
-                               "SELECT id, hash, bytes FROM blob WHERE id > $1 ORDER BY id LIMIT 1",
-                               err);
-        if (status)
-            return status;
-        ml_stmt_put_int(stmt, after);
-        int got = ml_stmt_step(stmt, err);
-        more = got > 0;
-        if (more) {
-            after = ml_stmt_int(stmt, 0);
-            ml_stmt_hash(stmt, 1, hash);
-            bytes = ml_stmt_int(stmt, 2);
-        }
-        ml_stmt_end(stmt);
-        status = got < 0 ? got : cancelled(c, err);
-        if (status == 0 && more)
-            status = check_blob(c, hash, bytes, err);
+                               "SELECT count(*), coalesce(sum(bytes), 0) FROM blob", err);
+    if (status)
+        return status;
+    status = ml_stmt_step(stmt, err);
+    if (status > 0) {
+        c->report.blobs = ml_stmt_int(stmt, 0);
+        c->report.bytes = ml_stmt_int(stmt, 1);
+        status = 0;
     }
+    ml_stmt_end(stmt);
     return status;
 }
 
-/* ---- files that no row names ---- */
+/* ---- rows and bytes: two lists in the order of the hashes, walked together ---- */
 
-static int check_file(struct check *c, const char *folder, const char *name, struct ml_error *err)
+static int next_row(struct checker *c, struct ml_error *err)
 {
-    char hash[2 * ML_HASH_HEX], path[PATH_MAX];
-    uint8_t binary[ML_HASH_BYTES];
-    struct stat info;
-    int64_t row;
-    snprintf(hash, sizeof hash, "%.2s%.64s", folder, name);
-    if ((size_t)snprintf(path, sizeof path, "%s/blobs/%s/%s", c->ws->folder, folder, name) >=
-            sizeof path ||
-        lstat(path, &info) != 0 || !S_ISREG(info.st_mode))
-        return 0;
-    if (ml_hash_parse(binary, hash)) {
-        int found = ml_blob_row(c->ws, hash, &row, err);
-        if (found != ML_ERR_NOT_FOUND)
-            return found;
-    }
-    c->report->stray_files++;
-    c->report->stray_bytes += info.st_size;
-    if (c->options->repair && unlink(path) != 0)
-        return ml_fail(err, ML_ERR_IO, "%s: cannot be removed: %s", path, strerror(errno));
-    return 0;
+    int got = ml_stmt_step(c->rows, err);
+    if (got < 0)
+        return got;
+    c->row = got > 0;
+    if (c->row)
+        ml_stmt_hash(c->rows, 1, c->row_hash);
+    return ml_stmt_check(c->rows, err);
 }
 
-static int check_folder(struct check *c, const char *folder, struct ml_error *err)
+static int row_is_missing(struct checker *c, struct ml_error *err)
 {
-    char path[PATH_MAX];
-    if ((size_t)snprintf(path, sizeof path, "%s/blobs/%s", c->ws->folder, folder) >= sizeof path)
-        return 0;
-    DIR *list = opendir(path);
+    c->report.missing++;
+    note(c, "blob %.12s: its bytes are missing", c->row_hash);
+    int status = put_suspect(&c->bad, ml_stmt_int(c->rows, 0), c->row_hash, err);
+    return status ? status : next_row(c, err);
+}
+
+static int visit(void *arg, const char *hash, const char *path, uint64_t bytes,
+                 struct ml_error *err)
+{
+    struct checker *c = arg;
     int status = 0;
-    for (struct dirent *entry; list && status == 0 && (entry = readdir(list));)
-        if (entry->d_name[0] != '.')
-            status = check_file(c, folder, entry->d_name, err);
-    if (list)
-        closedir(list);
-    return status ? status : cancelled(c, err);
+    if (!hash) {
+        c->report.strangers++;
+        note(c, "%s: not a blob", path);
+        return 0;
+    }
+    while (status == 0 && c->row && strcmp(c->row_hash, hash) < 0)
+        status = row_is_missing(c, err);
+    if (status)
+        return status;
+    if (!c->row || strcmp(c->row_hash, hash) != 0) {
+        c->report.orphans++;
+        c->report.orphan_bytes += (int64_t)bytes;
+        note(c, "%s: no row names it", path);
+        return put_suspect(&c->orphans, 0, hash, err);
+    }
+    if ((uint64_t)ml_stmt_int(c->rows, 2) != bytes) {
+        c->report.damaged++;
+        note(c, "blob %.12s: %llu bytes instead of %lld", hash, (unsigned long long)bytes,
+             (long long)ml_stmt_int(c->rows, 2));
+        status = put_suspect(&c->bad, ml_stmt_int(c->rows, 0), hash, err);
+    }
+    return status ? status : next_row(c, err);
 }
 
-static int check_files(struct check *c, struct ml_error *err)
+static int compare(struct checker *c, struct ml_error *err)
 {
-    char path[PATH_MAX];
-    if ((size_t)snprintf(path, sizeof path, "%s/blobs", c->ws->folder) >= sizeof path)
+    struct ml_blob_store *store = c->ws->blobs;
+    int status = ml_db_prepare_many(&c->rows, c->ws->db,
+                                    "SELECT id, hash, bytes FROM blob ORDER BY hash", err);
+    if (status)
+        return status;
+    status = next_row(c, err);
+    if (status == 0)
+        status = store->driver->list(store, visit, c, err);
+    while (status == 0 && c->row)
+        status = row_is_missing(c, err);
+    ml_stmt_end(c->rows);
+    c->compared = c->bad.count;
+    return status;
+}
+
+static int remove_orphans(struct checker *c, struct ml_error *err)
+{
+    struct ml_blob_store *store = c->ws->blobs;
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < c->orphans.count; i++)
+        status = store->driver->remove(store, c->orphans.list[i].hash, err);
+    return status;
+}
+
+/* ---- every byte ---- */
+
+static int by_hash(const void *hash, const void *suspect)
+{
+    return strcmp(hash, ((const struct suspect *)suspect)->hash);
+}
+
+/* Of the comparison before, which went by hash. */
+static bool is_suspect(const struct checker *c, const char *hash)
+{
+    return c->compared > 0 &&
+           bsearch(hash, c->bad.list, c->compared, sizeof c->bad.list[0], by_hash);
+}
+
+static int hash_one(struct checker *c, int64_t id, const char *hash, struct ml_error *err)
+{
+    struct ml_error why = {0};
+    int status = ml_blobs_verify(c->ws, hash, &why);
+    if (status == 0 || is_suspect(c, hash))
         return 0;
-    DIR *list = opendir(path);
-    int status =
-        list ? 0 : ml_fail(err, ML_ERR_IO, "%s: cannot be listed: %s", path, strerror(errno));
-    for (struct dirent *entry; status == 0 && (entry = readdir(list));)
-        if (strlen(entry->d_name) == 2 && entry->d_name[0] != '.')
-            status = check_folder(c, entry->d_name, err);
-    if (list)
-        closedir(list);
+    if (status != ML_ERR_FORMAT && status != ML_ERR_NOT_FOUND && status != ML_ERR_IO)
+        return ml_fail(err, status, "%s", why.message);
+    if (status == ML_ERR_NOT_FOUND)
+        c->report.missing++;
+    else
+        c->report.damaged++;
+    note(c, "%s", why.message);
+    return put_suspect(&c->bad, id, hash, err);
+}
+
+/* Blobs that were added since are read, too; that they are there is no news. */
+static int hash_all(struct checker *c, struct ml_error *err)
+{
+    struct ml_stmt *stmt;
+    char hash[ML_HASH_HEX];
+    int64_t done = 0;
+    int got, status = ml_db_prepare_many(&stmt, c->ws->db,
+                                         "SELECT id, hash, bytes FROM blob ORDER BY hash", err);
+    if (status)
+        return status;
+    while (status == 0 && (got = ml_stmt_step(stmt, err)) != 0) {
+        if (got < 0) {
+            status = got;
+            break;
+        }
+        if (c->options->progress && c->options->progress(c->options->arg, done, c->report.bytes))
+            status = ml_fail(err, ML_ERR_CANCELLED, "stopped; nothing was changed by this step");
+        ml_stmt_hash(stmt, 1, hash);
+        if (status == 0)
+            status = ml_stmt_check(stmt, err);
+        if (status == 0)
+            status = hash_one(c, ml_stmt_int(stmt, 0), hash, err);
+        done += ml_stmt_int(stmt, 2);
+    }
+    if (status == 0 && c->options->progress)
+        c->options->progress(c->options->arg, done, done);
+    ml_stmt_end(stmt);
+    return status;
+}
+
+/* ---- mending ---- */
+
+static int run_with(struct ml_workspace *ws, const char *sql, int64_t a, int64_t b,
+                    struct ml_error *err)
+{
+    struct ml_stmt *stmt;
+    int status = ml_db_prepare(&stmt, ws->db, sql, err);
+    if (status)
+        return status;
+    ml_stmt_put_int(stmt, a);
+    if (b)
+        ml_stmt_put_int(stmt, b);
+    return ml_stmt_run(stmt, err);
+}
+
+static int count_lost(struct checker *c, int64_t blob, struct ml_error *err)
+{
+    struct ml_stmt *stmt;
+    int64_t count = 0;
+    int status = ml_db_prepare(&stmt, c->ws->db,
+                               "SELECT count(*) FROM record WHERE blob = $1 AND replaced = 0", err);
+    if (status)
+        return status;
+    ml_stmt_put_int(stmt, blob);
+    status = ml_stmt_run_int(stmt, &count, err);
+    c->report.lost_records += count;
+    return status;
+}
+
+/* The records leave the lists of what is there, and their source's next pass is a full one. */
+static int mark_lost(struct checker *c, int64_t blob, struct ml_error *err)
+{
+    int status = run_with(c->ws, "UPDATE record SET replaced = $1 WHERE blob = $2 AND replaced = 0",
+                          ml_unix_time(), blob, err);
+    if (status == 0)
+        status = run_with(c->ws, "UPDATE source SET blob = NULL, records = 0 WHERE blob = $1", blob,
+                          0, err);
+    return status;
+}
+
+static int mend_blob(struct checker *c, const struct suspect *bad, struct ml_error *err)
+{
+    bool restored = false;
+    int status = 0;
+    if (c->options->repair) {
+        restored = ml_blobs_verify(c->ws, bad->hash, NULL) == 0; /* collected again meanwhile */
+        if (!restored)
+            status = ml_datasets_restore(c->ws, bad->id, &restored, err);
+    }
+    if (status == 0 && restored) {
+        c->report.restored++;
+        return 0;
+    }
+    if (status == 0)
+        status = count_lost(c, bad->id, err);
+    if (status == 0 && c->options->repair)
+        status = mark_lost(c, bad->id, err);
+    return status;
+}
+
+static int mend_blobs(struct checker *c, struct ml_error *err)
+{
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < c->bad.count; i++)
+        status = mend_blob(c, &c->bad.list[i], err);
+    return status;
+}
+
+/* ---- runs ---- */
+
+struct stale {
+    int64_t ids[256]; /* of one pass; the next check finds the rest */
+    size_t count;
+};
+
+/* Whether nobody can be running it. A folder that is not here may be another machine's. */
+static bool is_stale(struct checker *c, const char *folder, int64_t updated, bool resumed)
+{
+    struct ml_arena arena;
+    ml_arena_init(&arena, 4096);
+    char *path = ml_workspace_path(c->ws, &arena, folder);
+    char *lock = path ? ml_path_join(&arena, path, ".lock") : NULL;
+    bool here = path && (ml_path_is_dir(path) || !ml_db_is_url(c->ws->database));
+    bool stale = resumed || (lock && here && updated + RUN_GRACE < ml_unix_time() &&
+                             ml_write_lock_is_free(lock));
+    ml_arena_clear(&arena);
+    return stale;
+}
+
+static int find_stale(struct checker *c, struct stale *stale, struct ml_error *err)
+{
+    static const char sql[] =
+        "SELECT r.id, r.folder, r.updated, r.name,"
+        " (SELECT count(*) FROM run n WHERE n.folder = r.folder AND n.id > r.id)"
+        " FROM run r WHERE r.state = 'running' ORDER BY r.id";
+    struct ml_stmt *stmt;
+    int got = 0, status = ml_db_prepare(&stmt, c->ws->db, sql, err);
+    if (status)
+        return status;
+    while (stale->count < sizeof stale->ids / sizeof stale->ids[0] &&
+           (got = ml_stmt_step(stmt, err)) > 0)
+        if (is_stale(c, ml_stmt_text(stmt, 1), ml_stmt_int(stmt, 2), ml_stmt_int(stmt, 4) > 0)) {
+            stale->ids[stale->count++] = ml_stmt_int(stmt, 0);
+            note(c, "run %lld (%.100s): says running, but nobody runs it",
+                 (long long)ml_stmt_int(stmt, 0), ml_stmt_text(stmt, 3));
+        }
+    status = got < 0 ? got : ml_stmt_check(stmt, err);
+    ml_stmt_end(stmt);
+    return status;
+}
+
+static int check_runs(struct checker *c, struct ml_error *err)
+{
+    struct stale stale = {.count = 0};
+    int status = find_stale(c, &stale, err);
+    c->report.stale_runs = (int64_t)stale.count;
+    for (size_t i = 0; status == 0 && c->options->repair && i < stale.count; i++)
+        status = run_with(c->ws,
+                          "UPDATE run SET state = 'stopped', updated = $1, message ="
+                          " 'it was killed; the same command goes on where it stopped'"
+                          " WHERE id = $2",
+                          ml_unix_time(), stale.ids[i], err);
     return status;
 }
 
 /* ---- all of it ---- */
 
-/* Rows first: files whose rows go become stray and go with them. */
-static int clear_rows(struct check *c, struct ml_error *err)
+static int check_structure(struct checker *c, struct ml_error *err)
 {
-    struct ml_workspace_report *r = c->report;
-    int status = 0;
-    if (c->options->repair && r->unfinished)
-        status = run(c, "DELETE FROM record WHERE" UNFINISHED, err);
-    if (status == 0)
-        status = ask(c, "SELECT count(*) FROM blob WHERE id" NO_ROW, &r->unused_blobs, err);
-    if (status == 0)
-        status = ask(c, "SELECT coalesce(sum(bytes), 0) FROM blob WHERE id" NO_ROW,
-                     &r->unused_bytes, err);
-    if (status == 0 && c->options->repair && r->unused_blobs)
-        status = run(c, "DELETE FROM blob WHERE id" NO_ROW, err);
-    return status;
-}
-
-static int check_all(struct check *c, struct ml_error *err)
-{
+    struct ml_blob_store *store = c->ws->blobs;
     int status = check_database(c, err);
     if (status == 0)
-        status = count_rows(c, err);
+        status = count_all(c, err);
     if (status == 0)
-        status = check_blobs(c, err);
+        status = compare(c, err);
     if (status == 0)
-        status = clear_rows(c, err);
+        status = store->driver->leftovers(store, c->options->repair, &c->report.leftovers, err);
+    if (status == 0)
+        status = check_runs(c, err);
+    if (status == 0 && c->options->repair)
+        status = remove_orphans(c, err);
     return status;
 }
 
-/* Files go only after the rows that named them are gone for good: a second pair, so that a kill
- * between the two leaves stray files, never rows without bytes. */
-int ml_workspace_check(struct ml_workspace *ws, const struct ml_workspace_check_options *options,
-                       struct ml_workspace_report *report, struct ml_error *err)
+/* Runs a part under the write lock, unless nothing may be written. */
+static int locked(struct checker *c, int (*part)(struct checker *, struct ml_error *),
+                  struct ml_error *err)
 {
-    static const struct ml_workspace_check_options defaults;
-    struct check c = {.ws = ws, .options = options ? options : &defaults, .report = report};
-    *report = (struct ml_workspace_report){0};
-    int status = ml_workspace_begin(ws, err);
-    if (status == 0)
-        status = ml_workspace_end(ws, check_all(&c, err), err);
-    if (status == 0)
-        status = ml_workspace_begin(ws, err);
-    if (status == 0) {
-        ml_blobs_sweep(ws);
-        status = ml_workspace_end(ws, check_files(&c, err), err);
-    }
-    /* What repairing made stray was counted as unused already. */
-    if (status == 0 && c.options->repair) {
-        report->stray_files -=
-            report->unused_blobs < report->stray_files ? report->unused_blobs : report->stray_files;
-        report->stray_bytes -=
-            report->unused_bytes < report->stray_bytes ? report->unused_bytes : report->stray_bytes;
-        report->repaired = true;
-    }
-    return status;
+    if (ml_workspace_is_read_only(c->ws))
+        return part(c, err);
+    int status = ml_workspace_begin(c->ws, err);
+    return status ? status : ml_workspace_end(c->ws, part(c, err), err);
+}
+
+static void sum_up(struct checker *c)
+{
+    struct ml_workspace_check *r = &c->report;
+    int64_t bad = r->missing + r->damaged;
+    r->problems = r->database + r->orphans + r->leftovers + bad + r->stale_runs;
+    r->remaining = c->options->repair ? r->database + bad - r->restored : r->problems;
+}
+
+int ml_workspace_check(struct ml_workspace *ws, const struct ml_check_options *options,
+                       struct ml_workspace_check *out, struct ml_error *err)
+{
+    static const struct ml_check_options defaults;
+    struct checker c = {.ws = ws, .options = options ? options : &defaults};
+    if (c.options->repair && ml_workspace_is_read_only(ws))
+        return ml_fail(err, ML_ERR_STATE,
+                       "%s: was opened for reading only; nothing can be repaired",
+                       ml_workspace_folder(ws));
+    int status = locked(&c, check_structure, err);
+    if (status == 0 && c.options->deep)
+        status = hash_all(&c, err);
+    if (status == 0 && c.bad.count > 0)
+        status = locked(&c, mend_blobs, err);
+    ml_mem_free(c.orphans.list);
+    ml_mem_free(c.bad.list);
+    if (status)
+        return status;
+    sum_up(&c);
+    *out = c.report;
+    return 0;
 }

@@ -377,3 +377,50 @@ int ml_datasets_manifest(struct ml_workspace *ws, const struct ml_dataset *datas
     *n = view->map.size;
     return 0;
 }
+
+/* ---- a lost manifest ---- */
+
+static int manifest_of(struct ml_workspace *ws, int64_t dataset, struct ml_buffer *text,
+                       struct ml_error *err)
+{
+    const struct ml_record_filter members = {.dataset = dataset};
+    struct id_list list = {0};
+    int64_t bytes = 0;
+    int status = put_matches(&list, ws, &members, true, err);
+    for (size_t i = 0; status == 0 && i < list.count; i++)
+        status = put_line(text, ws, list.ids[i], &bytes, err);
+    ml_mem_free(list.ids);
+    return status;
+}
+
+int ml_datasets_restore(struct ml_workspace *ws, int64_t blob, bool *restored, struct ml_error *err)
+{
+    struct ml_stmt *stmt;
+    struct ml_buffer text = {0};
+    char hash[ML_HASH_HEX] = "", actual[ML_HASH_HEX];
+    int64_t dataset = 0;
+    int status = ml_db_prepare(
+        &stmt, ws->db, "SELECT id, hash FROM dataset WHERE blob = $1 ORDER BY id LIMIT 1", err);
+    if (status)
+        return status;
+    ml_stmt_put_int(stmt, blob);
+    int got = ml_stmt_step(stmt, err);
+    if (got > 0) {
+        dataset = ml_stmt_int(stmt, 0);
+        ml_stmt_hash(stmt, 1, hash);
+    }
+    ml_stmt_end(stmt);
+    *restored = false;
+    if (got <= 0)
+        return got;
+    status = manifest_of(ws, dataset, &text, err);
+    if (status == 0 && text.size > 0) {
+        ml_hash_text(text.data, text.size, actual);
+        if (strcmp(actual, hash) == 0) {
+            status = ml_blobs_put(ws, text.data, text.size, actual, err);
+            *restored = status == 0;
+        }
+    }
+    ml_buffer_clear(&text);
+    return status;
+}

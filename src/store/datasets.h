@@ -41,6 +41,10 @@ int ml_datasets_list(struct ml_workspace *workspace, struct ml_arena *arena,
 int ml_datasets_manifest(struct ml_workspace *workspace, const struct ml_dataset *dataset,
                          struct ml_blob_view *view, const char **text, size_t *n,
                          struct ml_error *err);
+/* A manifest whose bytes were lost, again from the rows of its dataset. *restored is false when the
+ * blob is no manifest, or the rows do not give the same. */
+int ml_datasets_restore(struct ml_workspace *workspace, int64_t blob, bool *restored,
+                        struct ml_error *err);
 /* To iterate: ml_records_open with filter.dataset = dataset.id. */
 
 #endif

@@ -1,5 +1,7 @@
 #include "store/migrations.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/fail.h"
@@ -45,66 +47,73 @@ static const char version_1[] =
     "  parameters INTEGER NOT NULL, metrics TEXT NOT NULL, licence TEXT NOT NULL,"
     "  created INTEGER NOT NULL, stage TEXT NOT NULL);";
 
-/* event: the one log of every rating, click, answer and reward.
- * label: what a person (annotator) or a model said about a record, for a queue. `replaced`: the
- * label that took its place, its own number when it was taken back.
- * fetch: what a server said of an address, to ask for it only if it has changed.
- * curation: one run of a recipe over a dataset; output NULL: it did not come to its end.
- * curation_verdict: why a record was dropped. */
+/* event:    the single log: what `subject` did with `item` (or thought of it), and, where a choice
+ *           was random, how likely it was (`propensity`).
+ * curation: one run of a recipe over a dataset; its verdicts say why a record is not in `output`.
+ * label:    what a person or a model says of a record; a newer one marks the older as replaced.
+ * fetched:  what a server said of a URI (FETCH is a word of SQL), to ask it "only if it changed"
+ * next time. */
 static const char version_2[] =
     "CREATE TABLE event("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, subject TEXT NOT NULL,"
-    "  item TEXT NOT NULL, action TEXT NOT NULL, propensity REAL, reward REAL, meta TEXT NOT NULL);"
-    "CREATE INDEX event_item ON event(item);"
-    "CREATE INDEX event_time ON event(time);"
-    "CREATE TABLE label("
-    "  id INTEGER PRIMARY KEY AUTOINCREMENT, record INTEGER REFERENCES record(id), queue TEXT,"
-    "  annotator TEXT, kind TEXT, value TEXT, model TEXT, confidence REAL, seconds REAL,"
-    "  created INTEGER, replaced INTEGER NOT NULL DEFAULT 0);"
-    "CREATE INDEX label_queue ON label(queue, record);"
-    "CREATE TABLE fetch("
-    "  uri TEXT PRIMARY KEY, etag TEXT NOT NULL, modified TEXT NOT NULL, status INTEGER NOT NULL,"
-    "  time INTEGER NOT NULL);"
+    "  item TEXT NOT NULL, action TEXT NOT NULL, propensity REAL, reward REAL,"
+    "  meta TEXT NOT NULL);"
+    "CREATE INDEX event_item ON event(item, time);"
     "CREATE TABLE curation("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, recipe TEXT NOT NULL,"
     "  recipe_hash BLOB NOT NULL, input INTEGER NOT NULL REFERENCES dataset(id),"
     "  output INTEGER REFERENCES dataset(id), report TEXT NOT NULL, created INTEGER NOT NULL);"
     "CREATE TABLE curation_verdict("
-    "  curation INTEGER NOT NULL REFERENCES curation(id), record INTEGER NOT NULL"
-    "  REFERENCES record(id), step TEXT NOT NULL, reason TEXT NOT NULL, value REAL,"
-    "  PRIMARY KEY(curation, record)) WITHOUT ROWID;"
+    "  curation INTEGER NOT NULL REFERENCES curation(id),"
+    "  record INTEGER NOT NULL REFERENCES record(id), step TEXT NOT NULL, reason TEXT NOT NULL,"
+    "  value REAL, PRIMARY KEY(curation, record)) WITHOUT ROWID;"
+    "CREATE TABLE label("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, record INTEGER NOT NULL REFERENCES record(id),"
+    "  queue TEXT NOT NULL, annotator TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL,"
+    "  model TEXT NOT NULL DEFAULT '', confidence REAL, seconds REAL, created INTEGER NOT NULL,"
+    "  replaced INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX label_queue ON label(queue, record);"
+    "CREATE TABLE fetched("
+    "  uri TEXT PRIMARY KEY, etag TEXT NOT NULL, modified TEXT NOT NULL, status INTEGER NOT NULL,"
+    "  time INTEGER NOT NULL);"
     /* Who names a record or a blob: asked for each that is removed. */
     "CREATE INDEX record_blob ON record(blob);"
     "CREATE INDEX dataset_record_record ON dataset_record(record);"
     "CREATE INDEX curation_verdict_record ON curation_verdict(record);"
     "CREATE INDEX label_record ON label(record);";
 
+/* One text for both databases: five words of it are spelt otherwise in PostgreSQL, and the driver
+ * knows which (ml_db_define), so that the two cannot drift apart. */
 const struct ml_migration ml_migrations[] = {{1, version_1}, {2, version_2}};
 const int ml_migration_count = sizeof ml_migrations / sizeof ml_migrations[0];
 
-/* One integer of a query without parameters. */
-static int ask(struct ml_db *db, const char *sql, int64_t *out, struct ml_error *err)
+/* The number as it is written; below 1 when it cannot be read. */
+static int read_version(struct ml_db *db, long *out, struct ml_error *err)
 {
     struct ml_stmt *stmt;
-    int status = ml_db_prepare(&stmt, db, sql, err);
-    return status ? status : ml_stmt_run_int(stmt, out, err);
+    int status = ml_db_prepare(&stmt, db, "SELECT value FROM meta WHERE key = 'schema'", err);
+    if (status)
+        return status;
+    int got = ml_stmt_step(stmt, err);
+    *out = got > 0 ? strtol(ml_stmt_text(stmt, 0), NULL, 10) : 0;
+    status = got < 0 ? got : ml_stmt_check(stmt, err);
+    ml_stmt_end(stmt);
+    return status;
 }
 
 int ml_schema_version(struct ml_db *db, const char *name, int *out, struct ml_error *err)
 {
-    int64_t tables = 0, ours = 0, version = 0;
-    int status = ask(db, "SELECT count(*) FROM sqlite_master", &tables, err);
-    if (status == 0)
-        status =
-            ask(db, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'meta'",
-                &ours, err);
+    int64_t tables = 0, ours = 0;
+    long version = 0;
+    int status = ml_db_tables(db, NULL, &tables, err);
+    if (status == 0 && tables > 0)
+        status = ml_db_tables(db, "meta", &ours, err);
     if (status == 0 && tables > 0 && !ours)
         status = ml_fail(err, ML_ERR_FORMAT,
                          "%s: a database, but not one of a workspace; choose another folder", name);
     if (status == 0 && ours) {
-        status =
-            ask(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'schema'", &version, err);
-        if (status == ML_ERR_NOT_FOUND || (status == 0 && version < 1))
+        status = read_version(db, &version, err);
+        if (status == 0 && (version < 1 || version > INT_MAX))
             status = ml_fail(err, ML_ERR_FORMAT,
                              "%s: its version cannot be read: damaged, or not a workspace's "
                              "database; restore it from a copy",
@@ -119,26 +128,28 @@ int ml_schema_version(struct ml_db *db, const char *name, int *out, struct ml_er
 static int apply(struct ml_db *db, const struct ml_migration *change, struct ml_error *err)
 {
     struct ml_stmt *stmt = NULL;
-    int status = ml_db_exec(db, "BEGIN IMMEDIATE", err);
+    char number[16];
+    int status = ml_db_begin(db, err);
     if (status)
         return status;
-    status = ml_db_exec(
+    status = ml_db_define(
         db, "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL)", err);
     if (status == 0)
-        status = ml_db_exec(db, change->sql, err);
+        status = ml_db_define(db, change->sql, err);
     if (status == 0)
         status = ml_db_prepare(&stmt, db,
                                "INSERT INTO meta(key, value) VALUES('schema', $1)"
                                " ON CONFLICT(key) DO UPDATE SET value = excluded.value",
                                err);
     if (status == 0) {
-        ml_stmt_put_int(stmt, change->version);
+        snprintf(number, sizeof number, "%d", change->version);
+        ml_stmt_put_text(stmt, number);
         status = ml_stmt_run(stmt, err);
     }
     if (status == 0)
-        status = ml_db_exec(db, "COMMIT", err);
-    if (status && ml_db_in_transaction(db))
-        ml_db_exec(db, "ROLLBACK", NULL);
+        status = ml_db_commit(db, err);
+    if (status)
+        ml_db_rollback(db);
     return status;
 }
 

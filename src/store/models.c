@@ -73,10 +73,7 @@ static int upsert(struct ml_workspace *ws, const struct ml_model_entry *m, const
     ml_stmt_put_text(stmt, m->name);
     ml_stmt_put_text(stmt, path);
     ml_stmt_put_text(stmt, m->kind);
-    if (m->run)
-        ml_stmt_put_int(stmt, m->run);
-    else
-        ml_stmt_put_text(stmt, NULL);
+    ml_stmt_put_id(stmt, m->run);
     bool hashes = ml_stmt_put_hash(stmt, m->recipe_hash) && ml_stmt_put_hash(stmt, m->dataset_hash);
     if (!hashes) {
         ml_stmt_end(stmt);

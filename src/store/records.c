@@ -71,7 +71,7 @@ int ml_records_open(struct ml_record_cursor **out, struct ml_workspace *ws,
     struct ml_record_cursor *cursor = ml_mem_calloc(1, sizeof *cursor);
     if (!cursor)
         return ml_fail(err, ML_ERR_MEMORY, "out of memory listing records");
-    int status = ml_db_prepare(&stmt, ws->db, f->dataset ? list_dataset : list_all, err);
+    int status = ml_db_prepare_many(&stmt, ws->db, f->dataset ? list_dataset : list_all, err);
     if (status == 0)
         status = put_filter(stmt, f, err);
     if (status) {

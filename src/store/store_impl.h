@@ -2,30 +2,27 @@
 #ifndef ML_STORE_STORE_IMPL_H
 #define ML_STORE_STORE_IMPL_H
 
+#include "store/blob_driver.h"
 #include "store/hash.h"
 #include "store/sql.h"
 #include "store/workspace.h"
 #include "store/write_lock.h"
 
 struct ml_workspace {
-    char *folder; /* absolute */
+    char *folder;   /* absolute */
+    char *database; /* what ml_db_open gets: a path, or an address with its password */
     struct ml_db *db;
+    struct ml_blob_store *blobs;
     struct ml_write_lock lock;
     double wait_seconds;
     int depth;   /* of begin without end */
     bool doomed; /* an inner pair failed: the outermost must not keep anything */
     bool read_only;
-    int fresh_blobs; /* written since begin */
-    bool sync_all;   /* too many of them for one fsync each: one for all before the rows */
 };
 
 /* The number of a blob's row; ML_ERR_NOT_FOUND without a message when it has none. */
 int ml_blob_row(struct ml_workspace *workspace, const char *hash, int64_t *id,
                 struct ml_error *err);
-/* Before the rows that name blobs are kept. */
-int ml_blobs_sync(struct ml_workspace *workspace, struct ml_error *err);
-/* Removes what a killed writer left in blobs/.new; only under the write lock. */
-void ml_blobs_sweep(struct ml_workspace *workspace);
 
 /* Puts a hash as 32 bytes; "" or NULL as SQL's NULL. False when it is not a hash. */
 bool ml_stmt_put_hash(struct ml_stmt *stmt, const char *hash);

@@ -12,7 +12,10 @@
 
 #include "base/fail.h"
 #include "base/files.h"
+#include "base/progress.h"
 #include "base/utf8.h"
+#include "maliang_config.h"
+#include "store/address.h"
 #include "store/migrations.h"
 #include "store/store_impl.h"
 
@@ -26,7 +29,7 @@ bool ml_stmt_put_hash(struct ml_stmt *stmt, const char *hash)
 {
     uint8_t bytes[ML_HASH_BYTES];
     if (!hash || !*hash)
-        ml_stmt_put_text(stmt, NULL);
+        ml_stmt_put_bytes(stmt, NULL, 0);
     else if (ml_hash_parse(bytes, hash))
         ml_stmt_put_bytes(stmt, bytes, sizeof bytes);
     else
@@ -65,11 +68,16 @@ int ml_name_check(const char *name, const char *what, struct ml_error *err)
 
 /* ---- making and opening ---- */
 
-bool ml_workspace_is_one(const char *folder)
+static bool is_in(const char *folder, const char *name)
 {
     char path[PATH_MAX];
-    int n = snprintf(path, sizeof path, "%s/%s", folder, DATABASE);
+    int n = snprintf(path, sizeof path, "%s/%s", folder, name);
     return n > 0 && (size_t)n < sizeof path && ml_path_exists(path);
+}
+
+bool ml_workspace_is_one(const char *folder)
+{
+    return is_in(folder, DATABASE) || is_in(folder, ML_ADDRESS_FILE);
 }
 
 /* A new workspace may take a folder that is empty but for what a creation that was cut short (or
@@ -77,8 +85,8 @@ bool ml_workspace_is_one(const char *folder)
 static int check_free(const char *folder, struct ml_error *err)
 {
     static const char *const ours[] = {
-        DATABASE, DATABASE "-wal", DATABASE "-shm", DATABASE "-journal",
-        LOCK,     "blobs",         "models",        "runs"};
+        DATABASE, DATABASE "-wal", DATABASE "-shm", DATABASE "-journal",   LOCK,
+        "blobs",  "models",        "runs",          ML_ADDRESS_FILE ".new"};
     char reason[128];
     DIR *list = opendir(folder);
     if (!list)
@@ -124,12 +132,10 @@ static int check_writable(const char *folder, struct ml_error *err)
                    folder, strerror_r(errno, reason, sizeof reason));
 }
 
-static int take_lock(struct ml_workspace *ws, struct ml_error *err)
+/* ---- the lock: the folder's, then the database's ---- */
+
+static int fail_locked(struct ml_workspace *ws, struct ml_error *err)
 {
-    bool taken = false;
-    int status = ml_write_lock_take(&ws->lock, ws->wait_seconds, &taken, err);
-    if (status || taken)
-        return status;
     long owner = ml_write_lock_owner(&ws->lock);
     if (owner == (long)getpid())
         return ml_fail(err, ML_ERR_STATE,
@@ -142,8 +148,49 @@ static int take_lock(struct ml_workspace *ws, struct ml_error *err)
                    ws->folder, owner, ws->wait_seconds);
 }
 
-/* Under the write lock: folders, database, missing migrations. */
-static int make(struct ml_workspace *ws, struct ml_arena *arena, struct ml_error *err)
+static int lock_database(struct ml_workspace *ws, double wait_seconds, bool *taken,
+                         struct ml_error *err)
+{
+    return ml_db_lock(ws->db, wait_seconds > 0 ? wait_seconds : 0, taken, err);
+}
+
+static int fail_database_locked(struct ml_workspace *ws, struct ml_error *err)
+{
+    char owner[128];
+    ml_db_lock_owner(ws->db, owner, sizeof owner);
+    return ml_fail(err, ML_ERR_STATE,
+                   "%s: another program%s%s%s is writing this workspace's database; waited %.0f s; "
+                   "try again when it is done",
+                   ws->folder, *owner ? " (" : "", owner, *owner ? ")" : "", ws->wait_seconds);
+}
+
+static int take_lock(struct ml_workspace *ws, struct ml_error *err)
+{
+    bool taken = false;
+    double until = ml_time() + ws->wait_seconds;
+    int status = ml_write_lock_take(&ws->lock, ws->wait_seconds, &taken, err);
+    if (status == 0 && !taken)
+        return fail_locked(ws, err);
+    if (status || !ws->db)
+        return status;
+    status = lock_database(ws, until - ml_time(), &taken, err);
+    if (status == 0 && !taken)
+        status = fail_database_locked(ws, err);
+    if (status)
+        ml_write_lock_leave(&ws->lock);
+    return status;
+}
+
+static void leave_lock(struct ml_workspace *ws)
+{
+    if (ws->db)
+        ml_db_unlock(ws->db);
+    ml_write_lock_leave(&ws->lock);
+}
+
+/* ---- opening ---- */
+
+static int make_folders(struct ml_workspace *ws, struct ml_arena *arena, struct ml_error *err)
 {
     static const char *const folders[] = {"blobs/.new", "models", "runs"};
     int status = 0;
@@ -152,11 +199,20 @@ static int make(struct ml_workspace *ws, struct ml_arena *arena, struct ml_error
         status = path ? ml_dir_make(path, err)
                       : ml_fail(err, ML_ERR_MEMORY, "%s: out of memory", ws->folder);
     }
-    char *database = ml_path_join(arena, ws->folder, DATABASE);
-    if (status == 0 && !database)
-        status = ml_fail(err, ML_ERR_MEMORY, "%s: out of memory", ws->folder);
+    return status;
+}
+
+/* Under the folder's lock: folders, database, missing migrations. */
+static int make(struct ml_workspace *ws, struct ml_arena *arena, struct ml_error *err)
+{
+    bool taken = false;
+    int status = make_folders(ws, arena, err);
     if (status == 0)
-        status = ml_db_open(&ws->db, database, ML_DB_CREATE, err);
+        status = ml_db_open(&ws->db, ws->database, ML_DB_CREATE, err);
+    if (status == 0)
+        status = lock_database(ws, ws->wait_seconds, &taken, err);
+    if (status == 0 && !taken)
+        status = fail_database_locked(ws, err);
     if (status == 0)
         status = ml_schema_migrate(ws->db, ml_migrations, ml_migration_count, ws->folder, err);
     return status;
@@ -167,15 +223,14 @@ static int open_to_write(struct ml_workspace *ws, struct ml_arena *arena, bool c
                          struct ml_error *err)
 {
     char *lock = ml_path_join(arena, ws->folder, LOCK);
-    char *database = ml_path_join(arena, ws->folder, DATABASE);
     int version = 0, known = ml_migrations[ml_migration_count - 1].version;
-    if (!lock || !database)
+    if (!lock)
         return ml_fail(err, ML_ERR_MEMORY, "%s: out of memory", ws->folder);
     int status = check_writable(ws->folder, err);
     if (status == 0)
         status = ml_write_lock_open(&ws->lock, lock, err);
-    if (status == 0 && ml_path_exists(database)) {
-        status = ml_db_open(&ws->db, database, ML_DB_WRITE, err);
+    if (status == 0 && (ml_db_is_url(ws->database) || ml_path_exists(ws->database))) {
+        status = ml_db_open(&ws->db, ws->database, ML_DB_WRITE, err);
         if (status == 0)
             status = ml_schema_version(ws->db, ws->folder, &version, err);
         if (status == 0 && version == 0 && !create)
@@ -183,6 +238,8 @@ static int open_to_write(struct ml_workspace *ws, struct ml_arena *arena, bool c
                              "%s: this workspace was left half made; collect into it to finish it",
                              ws->folder);
     }
+    if (status == 0 && version == known && ml_db_is_url(ws->database))
+        status = make_folders(ws, arena, err); /* of a second machine, perhaps */
     if (status || version == known)
         return status;
     ml_db_close(ws->db);
@@ -191,7 +248,7 @@ static int open_to_write(struct ml_workspace *ws, struct ml_arena *arena, bool c
     if (status)
         return status;
     status = make(ws, arena, err);
-    ml_write_lock_leave(&ws->lock);
+    leave_lock(ws);
     return status;
 }
 
@@ -200,13 +257,12 @@ static int open_to_write(struct ml_workspace *ws, struct ml_arena *arena, bool c
 static int open_to_read(struct ml_workspace *ws, struct ml_arena *arena, struct ml_error *err)
 {
     int version = 0, known = ml_migrations[ml_migration_count - 1].version;
-    char *database = ml_path_join(arena, ws->folder, DATABASE);
-    char *log = database ? ml_arena_printf(arena, "%s-wal", database) : NULL;
+    char *log = ml_arena_printf(arena, "%s-wal", ws->database);
     struct stat info;
     if (!log)
         return ml_fail(err, ML_ERR_MEMORY, "%s: out of memory", ws->folder);
     bool still = access(ws->folder, W_OK) != 0 && (stat(log, &info) != 0 || info.st_size == 0);
-    int status = ml_db_open(&ws->db, database, still ? ML_DB_READ_STILL : ML_DB_READ, err);
+    int status = ml_db_open(&ws->db, ws->database, still ? ML_DB_READ_STILL : ML_DB_READ, err);
     if (status == 0)
         status = ml_schema_version(ws->db, ws->folder, &version, err);
     if (status == 0 && version > known)
@@ -217,6 +273,52 @@ static int open_to_read(struct ml_workspace *ws, struct ml_arena *arena, struct 
                          version ? "made by an older version of this program"
                                  : "this workspace was left half made");
     return status;
+}
+
+static int open_blobs(struct ml_workspace *ws, const char *url, struct ml_error *err)
+{
+    if (!url)
+        return ml_blob_local_open(&ws->blobs, ws->folder, err);
+#ifdef MALIANG_HAVE_CURL
+    return ml_blob_s3_open(&ws->blobs, ws->folder, url, err);
+#else
+    return ml_fail(err, ML_ERR_UNSUPPORTED,
+                   "%s: its material lies in S3, which this build does not speak; install the "
+                   "package libcurl4-openssl-dev and build again",
+                   ws->folder);
+#endif
+}
+
+/* Where rows and bytes lie: as the folder's file says; a new workspace gets the file from the
+ * options. */
+static int locate(struct ml_workspace *ws, const struct ml_workspace_options *options, bool make_it,
+                  struct ml_arena *arena, struct ml_error *err)
+{
+    const struct ml_address wanted = {.database = options->database_url,
+                                      .blobs = options->blobs_url};
+    bool elsewhere = wanted.database || wanted.blobs;
+    struct ml_address address;
+    bool is_old = ml_workspace_is_one(ws->folder);
+    int status = ml_address_read(&address, arena, ws->folder, err);
+    if (status == 0 && wanted.database && !ml_db_is_url(wanted.database))
+        status = ml_fail(err, ML_ERR_ARG, "%s: the address of a database begins with postgresql://",
+                         ws->folder);
+    if (status == 0 && elsewhere && is_old && !ml_address_equal(&wanted, &address))
+        status = ml_fail(err, ML_ERR_STATE,
+                         "%s: a workspace already, whose rows or bytes lie elsewhere; name a new "
+                         "folder",
+                         ws->folder);
+    if (status == 0 && elsewhere && !is_old && make_it) {
+        status = ml_address_write(&wanted, ws->folder, err);
+        address = wanted;
+    }
+    if (status)
+        return status;
+    char *file = ml_path_join(arena, ws->folder, DATABASE);
+    ws->database = file ? ml_mem_strdup(address.database ? address.database : file) : NULL;
+    if (!ws->database)
+        return ml_fail(err, ML_ERR_MEMORY, "%s: out of memory", ws->folder);
+    return open_blobs(ws, address.blobs, err);
 }
 
 static int open_folder(struct ml_workspace *ws, const char *folder,
@@ -242,8 +344,10 @@ static int open_folder(struct ml_workspace *ws, const char *folder,
         return ml_fail(err, ML_ERR_MEMORY, "%s: out of memory", folder);
     struct ml_arena arena;
     ml_arena_init(&arena, 4096);
-    status = options->read_only ? open_to_read(ws, &arena, err)
-                                : open_to_write(ws, &arena, make_it, err);
+    status = locate(ws, options, make_it, &arena, err);
+    if (status == 0)
+        status = options->read_only ? open_to_read(ws, &arena, err)
+                                    : open_to_write(ws, &arena, make_it, err);
     ml_arena_clear(&arena);
     return status;
 }
@@ -274,17 +378,19 @@ void ml_workspace_close(struct ml_workspace *ws)
 {
     if (!ws)
         return;
-    bool taken = false;
     while (ws->depth > 0)
         ml_workspace_end(ws, ML_ERR_CANCELLED, NULL);
-    if (ws->db && ws->lock.file >= 0 && ml_write_lock_take(&ws->lock, 0, &taken, NULL) == 0 &&
-        taken) {
-        ml_blobs_sweep(ws);
+    ws->wait_seconds = 0; /* whoever writes now tidies up when it is done */
+    if (ws->db && ws->lock.file >= 0 && take_lock(ws, NULL) == 0) {
+        ws->blobs->driver->leftovers(ws->blobs, true, &(int64_t){0}, NULL);
         ml_db_checkpoint(ws->db);
-        ml_write_lock_leave(&ws->lock);
+        leave_lock(ws);
     }
     ml_db_close(ws->db);
+    if (ws->blobs)
+        ws->blobs->driver->close(ws->blobs);
     ml_write_lock_close(&ws->lock);
+    ml_mem_free(ws->database);
     ml_mem_free(ws->folder);
     ml_mem_free(ws);
 }
@@ -294,6 +400,11 @@ void ml_workspace_close(struct ml_workspace *ws)
 const char *ml_workspace_folder(const struct ml_workspace *ws)
 {
     return ws->folder;
+}
+
+const char *ml_workspace_database(const struct ml_workspace *ws)
+{
+    return ml_db_name(ws->db);
 }
 
 bool ml_workspace_is_read_only(const struct ml_workspace *ws)
@@ -327,15 +438,13 @@ int ml_workspace_begin(struct ml_workspace *ws, struct ml_error *err)
     int status = take_lock(ws, err);
     if (status)
         return status;
-    status = ml_db_exec(ws->db, "BEGIN IMMEDIATE", err);
+    status = ml_db_begin(ws->db, err);
     if (status) {
-        ml_write_lock_leave(&ws->lock);
+        leave_lock(ws);
         return status;
     }
     ws->depth = 1;
     ws->doomed = false;
-    ws->fresh_blobs = 0;
-    ws->sync_all = false;
     return 0;
 }
 
@@ -349,12 +458,11 @@ int ml_workspace_end(struct ml_workspace *ws, int status, struct ml_error *err)
         status = ml_fail(err, ML_ERR_STATE,
                          "%s: a step failed before, so nothing of this batch was kept", ws->folder);
     if (status == 0)
-        status = ml_blobs_sync(ws, err);
+        status = ws->blobs->driver->sync(ws->blobs, err);
     if (status == 0)
-        status = ml_db_exec(ws->db, "COMMIT", err);
-    /* A full disk or a failed read makes SQLite undo the transaction by itself. */
-    if (status && ml_db_in_transaction(ws->db))
-        ml_db_exec(ws->db, "ROLLBACK", NULL);
-    ml_write_lock_leave(&ws->lock);
+        status = ml_db_commit(ws->db, err);
+    if (status)
+        ml_db_rollback(ws->db);
+    leave_lock(ws);
     return status;
 }

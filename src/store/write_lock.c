@@ -91,6 +91,17 @@ long ml_write_lock_owner(const struct ml_write_lock *lock)
     return n > 0 ? strtol(text, NULL, 10) : 0;
 }
 
+bool ml_write_lock_is_free(const char *path)
+{
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = ROOM, .l_len = 1};
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    bool is_free = fcntl(file, F_OFD_GETLK, &range) == 0 && range.l_type == F_UNLCK;
+    close(file);
+    return is_free;
+}
+
 void ml_write_lock_close(struct ml_write_lock *lock)
 {
     if (lock && lock->file >= 0) {

@@ -21,6 +21,8 @@ int ml_write_lock_take(struct ml_write_lock *lock, double wait_seconds, bool *ta
 void ml_write_lock_leave(struct ml_write_lock *lock);
 /* The process that was last seen writing, or 0 when it is not known. */
 long ml_write_lock_owner(const struct ml_write_lock *lock);
+/* Whether nobody holds the lock of this file now; it need not exist, and is not locked. */
+bool ml_write_lock_is_free(const char *path);
 void ml_write_lock_close(struct ml_write_lock *lock); /* leaves, too */
 
 #endif

@@ -67,6 +67,25 @@ completion_works() {
         [ \"\${COMPREPLY[*]}\" = --temperature ]"
 }
 
+# A file of the material is cut short: found, marked, and brought back by collecting again.
+doctor_mends() {
+    mkdir ill && echo 'something to keep' >ill/a.txt
+    "$maliang" collect --quiet -w ward ill && "$maliang" doctor -w ward | grep -q '^health  *sound' || return 1
+    blob=$(grep -rl 'something to keep' ward/blobs) || return 1
+    echo 'something to lose' >"$blob"
+    "$maliang" doctor -w ward || return 1 # its size is right
+    refused_with 'health *not sound' doctor -w ward --deep --quiet || return 1
+    refused_with 'records are lost' doctor -w ward --deep --repair --quiet || return 1
+    "$maliang" collect --quiet -w ward ill && "$maliang" doctor -w ward --deep --json | grep -q '"problems": 0'
+}
+refused_with() {
+    part=$1
+    shift
+    "$maliang" "$@" >"$scratch/stdout" 2>"$scratch/stderr" && return 1
+    cat "$scratch/stdout" "$scratch/stderr"
+    [ "$(wc -l <"$scratch/stderr")" -eq 1 ] && grep -q "$part" "$scratch/stdout"
+}
+
 make_texts() {
     mkdir -p texts
     for i in 1 2 3 4 5 6 7 8; do
@@ -212,6 +231,8 @@ check chats chats
 check exports exports
 check full_disk full_disk
 check damaged_model damaged_model
+check doctor_mends doctor_mends
+check doctor_without_a_workspace refused 1 "no such workspace" "$maliang" doctor -w nowhere
 check full_stdout refused 1 "standard output" sh -c '"$1" doctor >/dev/full' sh "$maliang"
 
 # shellcheck disable=SC2086  # a list of names

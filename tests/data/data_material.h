@@ -41,9 +41,11 @@ static inline struct ml_workspace *material_workspace(const struct material *m)
 {
     struct ml_workspace *ws = NULL;
     struct ml_error err = {0};
-    assert_ok(
-        ml_workspace_open(&ws, m->workspace, &(struct ml_workspace_options){.create = true}, &err),
-        err);
+    /* One that is there says itself where its rows are. */
+    const struct ml_workspace_options fresh = scratch_options(), old = {.create = true};
+    assert_ok(ml_workspace_open(&ws, m->workspace,
+                                ml_workspace_is_one(m->workspace) ? &old : &fresh, &err),
+              err);
     return ws;
 }
 

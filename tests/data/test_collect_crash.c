@@ -1,10 +1,14 @@
-/* Collecting that dies: killed at any of its steps, or on a disk that is full. */
+/* Collecting that dies: killed at any of its steps or at random moments, or on a disk that is full.
+ * bench/kill_collect.sh does it for as long as one likes. */
 #include "data_material.h"
 
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/rng.h"
+#include "store/check.h"
 
 static struct material m;
 
@@ -116,6 +120,55 @@ static void killed_many_times(void **state)
     check_and_finish(&before);
 }
 
+/* Nothing that the rows name is missing or damaged; what a killed writer left goes. */
+static void check_and_mend(struct ml_workspace *ws)
+{
+    struct ml_error err = {0};
+    struct ml_workspace_check found;
+    struct ml_check_options how = {.deep = true};
+    assert_ok(ml_workspace_check(ws, &how, &found, &err), err);
+    assert_int_equal(found.database + found.missing + found.damaged + found.lost_records, 0);
+    how.repair = true;
+    assert_ok(ml_workspace_check(ws, &how, &found, &err), err);
+    assert_int_equal(found.remaining, 0);
+    assert_ok(ml_workspace_check(ws, NULL, &found, &err), err);
+    assert_int_equal(found.problems, 0);
+}
+
+#define MOMENTS 10
+
+static void killed_at_random_moments(void **state)
+{
+    struct ml_rng rng;
+    int64_t before = 0;
+    int status;
+    uint64_t most = scratch_server() ? 600000 : 60000; /* microseconds: about a whole run */
+    ml_rng_init(&rng, 20261127, 0);
+    ml_workspace_close(material_workspace(&m));
+    for (int i = 0; i < MOMENTS; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            struct ml_workspace *ws = NULL;
+            struct ml_collect_report report;
+            const char *const paths[] = {m.folder};
+            if (ml_workspace_open(&ws, m.workspace, NULL, NULL) == 0)
+                ml_collect(ws, paths, 1, NULL, &report, NULL);
+            ml_workspace_close(ws);
+            _exit(0);
+        }
+        usleep((useconds_t)ml_rng_below(&rng, most));
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        struct ml_workspace *ws = material_workspace(&m);
+        check_and_mend(ws);
+        int64_t n = material_verify(ws);
+        assert_true(n >= before); /* nothing that was there is lost */
+        before = n;
+        ml_workspace_close(ws);
+    }
+    check_and_finish(&before);
+}
+
 static void a_full_disk(void **state)
 {
     struct ml_error err = {0};
@@ -153,7 +206,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(killed_at_each_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(killed_many_times, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(killed_at_random_moments, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk, set_up, tear_down),
     };
+    const struct CMUnitTest on_a_server[] = {
+        cmocka_unit_test_setup_teardown(killed_at_random_moments, set_up, tear_down),
+    };
+    if (scratch_server())
+        return cmocka_run_group_tests_name("collect_crash on a server", on_a_server, NULL, NULL);
     return cmocka_run_group_tests_name("collect_crash", tests, NULL, NULL);
 }

@@ -101,7 +101,7 @@ refused_without_install() {
 old_path=$PATH
 check what_is_missing_is_named without_tools
 
-for script in quickstart .ci/run tools/check tests/house/test_scripts.sh; do
+for script in quickstart .ci/run tools/check tests/house/test_scripts.sh tests/store/with_postgres.sh; do
     check "plain_shell_$(basename "$script")" sh -n "$root/$script"
 done
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/files.h"
+#include "store/workspace.h"
 
 #define SCRATCH_PATH 512
 
@@ -33,6 +34,30 @@ static inline void scratch_remove(const char *path)
     struct ml_error err = {0};
     if (ml_dir_remove(path, &err) != 0)
         print_message("%s\n", err.message);
+}
+
+/* The server that tests run against (with_postgres.sh), or NULL: the database is a file. */
+static inline const char *scratch_server(void)
+{
+    const char *server = getenv("MALIANG_TEST_DATABASE");
+    return server && *server ? server : NULL;
+}
+
+/* Where a database of its own is for a test case: the file, or a fresh schema of the server. */
+static inline const char *scratch_database(const char *file)
+{
+    static char url[SCRATCH_PATH];
+    static int number;
+    if (!scratch_server())
+        return file;
+    snprintf(url, sizeof url, "%s&schema=test_%ld_%d", scratch_server(), (long)getpid(), number++);
+    return url;
+}
+
+/* For making a workspace whose rows lie there. */
+static inline struct ml_workspace_options scratch_options(void)
+{
+    return (struct ml_workspace_options){.create = true, .database_url = scratch_database(NULL)};
 }
 
 #define assert_ok(call, err)                                                                       \

@@ -12,9 +12,11 @@ static struct ml_arena arena;
 static int set_up(void **state)
 {
     struct ml_error err = {0};
+    const struct ml_workspace_options options = scratch_options();
     scratch_make(folder);
     ml_arena_init(&arena, 0);
-    return ml_workspace_open(&ws, folder, &(struct ml_workspace_options){.create = true}, &err);
+    assert_ok(ml_workspace_open(&ws, folder, &options, &err), err);
+    return 0;
 }
 
 static int tear_down(void **state)

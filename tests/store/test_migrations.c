@@ -2,12 +2,14 @@
 
 #include "store/migrations.h"
 
-static char folder[SCRATCH_PATH], path[SCRATCH_PATH + 16];
+static char folder[SCRATCH_PATH], file[SCRATCH_PATH + 16];
+static const char *path;
 
 static int set_up(void **state)
 {
     scratch_make(folder);
-    snprintf(path, sizeof path, "%s/x.db", folder);
+    snprintf(file, sizeof file, "%s/x.db", folder);
+    path = scratch_database(file);
     return 0;
 }
 
@@ -65,7 +67,9 @@ static void a_failing_change_is_undone(void **state)
     assert_false(ml_db_in_transaction(db));
     assert_ok(ml_schema_version(db, "x", &version, &err), err);
     assert_int_equal(version, 1);
-    assert_int_equal(ask(db, "SELECT count(*) FROM sqlite_master WHERE name = 'b'"), 0);
+    int64_t tables = -1;
+    assert_ok(ml_db_tables(db, "b", &tables, &err), err);
+    assert_int_equal(tables, 0);
     ml_db_close(db);
 }
 
@@ -96,20 +100,24 @@ static void statements_lose_no_error(void **state)
     struct ml_error err = {0};
     int64_t value = 5;
     assert_ok(ml_db_open(&db, path, ML_DB_CREATE, &err), err);
-    assert_ok(ml_db_exec(db, "CREATE TABLE t(x INTEGER UNIQUE NOT NULL)", &err), err);
-    assert_fails(ml_db_prepare(&stmt, db, "SELECT missing FROM t", &err), ML_ERR_STATE,
-                 "no such column", err);
+    assert_ok(ml_db_define(db, "CREATE TABLE t(x INTEGER UNIQUE NOT NULL)", &err), err);
+    if (ml_db_prepare(&stmt, db, "SELECT missing FROM t", &err) == 0) {
+        assert_fails(ml_stmt_step(stmt, &err), ML_ERR_STATE, "missing", err);
+        ml_stmt_end(stmt);
+    }
+    assert_non_null(strstr(err.code ? err.message : "missing", "missing"));
+    err = (struct ml_error){0};
     assert_ok(ml_db_prepare(&stmt, db, "INSERT INTO t VALUES($1)", &err), err);
     ml_stmt_put_int(stmt, 1);
     ml_stmt_put_int(stmt, 2); /* one too many */
-    assert_fails(ml_stmt_run(stmt, &err), ML_ERR_STATE, "x.db", err);
+    assert_fails(ml_stmt_run(stmt, &err), ML_ERR_STATE, ml_db_name(db), err);
     for (int i = 0; i < 2; i++) {
         assert_ok(ml_db_prepare(&stmt, db, "INSERT INTO t VALUES($1)", &err), err);
         ml_stmt_put_int(stmt, 1);
         if (i == 0)
             assert_ok(ml_stmt_run(stmt, &err), err);
         else
-            assert_fails(ml_stmt_run(stmt, &err), ML_ERR_STATE, "UNIQUE", err);
+            assert_fails(ml_stmt_run(stmt, &err), ML_ERR_STATE, "such a row already", err);
     }
     assert_ok(ml_db_prepare(&stmt, db, "SELECT x FROM t WHERE x = 9", &err), err);
     assert_int_equal(ml_stmt_run_int(stmt, &value, &err), ML_ERR_NOT_FOUND);
@@ -128,7 +136,9 @@ static void one_statement_twice(void **state)
     struct ml_stmt *a, *b, *c;
     struct ml_error err = {0};
     assert_ok(ml_db_open(&db, path, ML_DB_CREATE, &err), err);
-    assert_ok(ml_db_exec(db, "CREATE TABLE t(x); INSERT INTO t VALUES(1), (2), (3)", &err), err);
+    assert_ok(
+        ml_db_define(db, "CREATE TABLE t(x INTEGER); INSERT INTO t VALUES(1), (2), (3)", &err),
+        err);
     assert_ok(ml_db_prepare(&a, db, sql, &err), err);
     ml_stmt_put_int(a, 0);
     assert_int_equal(ml_stmt_step(a, &err), 1);
