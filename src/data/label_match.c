@@ -59,12 +59,10 @@ static void sort(struct index *index)
         qsort(index->keys, index->count, sizeof *index->keys, by_key);
 }
 
-/* The records of a key: how many different ones, the first in *first. `also`, unless 0, is one
- * that is asked for. */
-static size_t find(const struct index *index, uint64_t value, int64_t *first, int64_t also,
-                   bool *has_also)
+/* The place of a key's first record. */
+static size_t first_of(const struct index *index, uint64_t value)
 {
-    size_t low = 0, high = index->count, found = 0;
+    size_t low = 0, high = index->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (index->keys[middle].value < value)
@@ -72,16 +70,40 @@ static size_t find(const struct index *index, uint64_t value, int64_t *first, in
         else
             high = middle;
     }
-    *has_also = false;
-    for (; low < index->count && index->keys[low].value == value; low++) {
-        int64_t record = index->keys[low].record;
-        *has_also = *has_also || record == also;
-        if (found && record == index->keys[low - 1].record)
-            continue;
-        *first = found ? *first : record;
-        found++;
-    }
-    return found;
+    return low;
+}
+
+/* How many records have the key, 2 standing for several; the first in *record. */
+static int find(const struct index *index, uint64_t value, int64_t *record)
+{
+    size_t at = first_of(index, value);
+    if (at == index->count || index->keys[at].value != value)
+        return 0;
+    *record = index->keys[at].record;
+    while (at < index->count && index->keys[at].value == value) /* a list may hold one twice */
+        if (index->keys[at++].record != *record)
+            return 2;
+    return 1;
+}
+
+static bool has(const struct index *index, uint64_t value, int64_t record)
+{
+    const struct key key = {value, record};
+    return index->count && bsearch(&key, index->keys, index->count, sizeof key, by_key);
+}
+
+/* The record of these bytes; where several sources have them, that of the stated source, else the
+ * first; 0: none. */
+static int64_t find_bytes(const struct ml_label_match *m, const struct ml_label_clue *clue)
+{
+    uint64_t value = key_of(clue->hash, strlen(clue->hash));
+    uint64_t source = key_of(clue->source, strlen(clue->source));
+    size_t first = first_of(&m->bytes, value);
+    for (size_t at = first; at < m->bytes.count && m->bytes.keys[at].value == value; at++)
+        if (has(&m->sources, source, m->bytes.keys[at].record))
+            return m->bytes.keys[at].record;
+    bool known = first < m->bytes.count && m->bytes.keys[first].value == value;
+    return known ? m->bytes.keys[first].record : 0;
 }
 
 /* The last part of a path or URL, without its query. */
@@ -182,36 +204,36 @@ static const char *without_prefix(const char *file, size_t *n)
     return NULL;
 }
 
+/* By the last part of a path, as it is or without what was put before it. */
+static int64_t find_file(const struct ml_label_match *m, const char *path)
+{
+    size_t n;
+    int64_t record = 0;
+    const char *file = last_part(path, &n);
+    if (n && find(&m->files, key_of(file, n), &record) == 1)
+        return record;
+    file = without_prefix(file, &n);
+    return file && find(&m->files, key_of(file, n), &record) == 1 ? record : 0;
+}
+
 int ml_label_match_find(struct ml_label_match *m, const struct ml_label_clue *clue, int64_t *out,
                         struct ml_error *err)
 {
-    int64_t by_source = 0, found = 0;
-    bool also;
-    *out = 0;
-    if (*clue->source)
-        found = (int64_t)find(&m->sources, key_of(clue->source, strlen(clue->source)), &by_source,
-                              0, &also);
-    if (found == 1 && !*clue->hash)
-        *out = by_source;
     int64_t record = 0;
-    if (*clue->hash) { /* the same bytes from several sources: the source decides, else the first */
-        size_t n =
-            find(&m->bytes, key_of(clue->hash, strlen(clue->hash)), &record, by_source, &also);
-        *out = n == 0 ? 0 : also ? by_source : record;
+    *out = 0;
+    if (*clue->hash) {
+        *out = find_bytes(m, clue);
         return 0;
     }
-    size_t n = 0;
-    const char *file = last_part(clue->file, &n);
-    if (!*out && n && find(&m->files, key_of(file, n), &record, 0, &also) == 1)
+    if (*clue->source &&
+        find(&m->sources, key_of(clue->source, strlen(clue->source)), &record) == 1)
         *out = record;
-    const char *plain = *out == 0 && n ? without_prefix(file, &n) : NULL;
-    if (plain && find(&m->files, key_of(plain, n), &record, 0, &also) == 1)
-        *out = record;
+    if (!*out)
+        *out = find_file(m, clue->file);
     if (*out || !clue->text)
         return 0;
     int status = load_texts(m, err);
-    if (status == 0 &&
-        find(&m->texts, text_key(clue->text, clue->text_size), &record, 0, &also) >= 1)
-        *out = record; /* equal texts: the first */
+    if (status == 0 && find(&m->texts, text_key(clue->text, clue->text_size), &record))
+        *out = record; /* of equal texts the first */
     return status;
 }
