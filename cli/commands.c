@@ -120,7 +120,6 @@ static const struct option curate_options[] = {
     {"input", 'i', "NAME", {"curate this dataset", "要整理的数据集"}},
     {"output", 'o', "NAME", {"into this one", "整理结果的数据集"}},
     {"examples", 0, NULL, {"show examples of what was dropped", "显示被去掉的例子"}},
-    {"seed", 0, "N", {"for what is random (default: 0)", "随机种子（默认：0）"}},
     END,
 };
 

@@ -74,8 +74,10 @@ struct ml_check_result {
     uint64_t missing, damaged;      /* files of material that are gone, or have other bytes */
     uint64_t restored;              /* of those, written again */
     uint64_t lost_records;          /* records in them: collecting their sources brings them back */
-    uint64_t stale_runs;            /* trainings that say running, but were killed */
-    uint64_t problems, remaining;   /* all faults; those that repair did not mend */
+    uint64_t unnamed, unnamed_bytes; /* files that no record, dataset or source needs any more */
+    uint64_t unfinished;             /* records of curations that were killed */
+    uint64_t stale_runs;             /* trainings that say running, but were killed */
+    uint64_t problems, remaining;    /* all faults; those that repair did not mend */
     int finding_count;
     char findings[ML_CHECK_FINDINGS][200]; /* the first of them, a line each */
 };
