@@ -35,6 +35,7 @@ struct ml_collect_item {
     const char *type; /* media type as the source states it, without parameters; NULL: not stated */
     const char *bytes; /* may be NULL when size is 0 */
     size_t size;
+    const char *charset;           /* as the source states it; NULL or "": not stated */
     const char *consent, *licence; /* NULL: what the options say */
     const char *meta; /* JSON object of fields that its documents get (a caption); NULL: none */
 };

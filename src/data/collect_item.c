@@ -68,8 +68,11 @@ int ml_collect_item(struct ml_collector *c, const struct ml_collect_item *item,
                     struct ml_error *err)
 {
     struct ml_collect_item full = *item;
-    const struct ml_reader_input input = {
-        .uri = item->uri, .type = item->type, .bytes = item->bytes, .size = item->size};
+    const struct ml_reader_input input = {.uri = item->uri,
+                                          .type = item->type,
+                                          .bytes = item->bytes,
+                                          .size = item->size,
+                                          .charset = item->charset};
     if (!full.licence)
         full.licence = c->options->licence;
     if (!full.consent)

@@ -285,8 +285,11 @@ static int read_item(struct gathering *g, const struct ml_reader *reader, struct
         .document = on_document, .member = on_member, .left_out = on_left_out, .arg = g};
     struct ml_reader_limits limits = limits_of(g->c);
     struct ml_error inner = {0};
-    const struct ml_reader_input input = {
-        .uri = address_of(item->uri), .type = item->type, .bytes = item->bytes, .size = item->size};
+    const struct ml_reader_input input = {.uri = address_of(item->uri),
+                                          .type = item->type,
+                                          .bytes = item->bytes,
+                                          .size = item->size,
+                                          .charset = item->charset};
     g->limit = limits.max_out_bytes;
     int status = reader->read(&input, &limits, &sink, &inner);
     /* What was unpacked before an archive turned out to be damaged is sound. */

@@ -49,6 +49,7 @@ static int take(void *arg, const struct ml_web_resource *r, struct ml_error *err
                                          .type = *r->type ? r->type : NULL,
                                          .bytes = r->bytes,
                                          .size = r->size,
+                                         .charset = r->charset,
                                          .consent = *r->consent ? r->consent : NULL,
                                          .licence = *r->licence ? r->licence : NULL};
     const struct ml_fetch fetch = {.uri = r->asked,

@@ -58,7 +58,8 @@ static int read_page(const struct ml_reader_input *input, const struct ml_reader
     struct ml_html_decoded decoded = {0};
     struct ml_html_tree tree = {0};
     (void)limits; /* a page has its own (html_tree.h), and its text is no longer than the page */
-    int status = ml_html_decode(&decoded, input->bytes, input->size, input->uri, err);
+    int status =
+        ml_html_decode(&decoded, input->bytes, input->size, input->charset, input->uri, err);
     if (status == 0)
         status = ml_html_parse(&tree, decoded.text, decoded.size, input->uri, err);
     if (status == 0)

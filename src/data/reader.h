@@ -19,6 +19,7 @@ struct ml_reader_input {
     const char *type; /* media type as the source states it, without parameters; NULL: not stated */
     const char *bytes;
     size_t size;
+    const char *charset; /* as the source states it; NULL or "": not stated */
 };
 
 /* One piece of text or media that came out, borrowed for the call. */

@@ -157,13 +157,19 @@ static void test_links(void **state)
     ml_html_tree_clear(&tree);
 }
 
-static void expect_decoded(const char *bytes, size_t n, const char *charset, const char *part)
+static void expect_served(const char *bytes, size_t n, const char *served, const char *charset,
+                          const char *part)
 {
     struct ml_html_decoded d = {0};
-    assert_int_equal(ml_html_decode(&d, bytes, n, "x", NULL), 0);
+    assert_int_equal(ml_html_decode(&d, bytes, n, served, "x", NULL), 0);
     assert_string_equal(d.charset, charset);
     assert_non_null(memmem(d.text, d.size, part, strlen(part)));
     ml_html_decoded_clear(&d);
+}
+
+static void expect_decoded(const char *bytes, size_t n, const char *charset, const char *part)
+{
+    expect_served(bytes, n, NULL, charset, part);
 }
 
 static void test_charsets(void **state)
@@ -176,6 +182,11 @@ static void test_charsets(void **state)
     expect_decoded(latin, sizeof latin - 1, "WINDOWS-1252", "café €");
     expect_decoded(utf16, sizeof utf16 - 1, "UTF-16LE", "<p>神");
     expect_decoded("<p>é", 5, "UTF-8", "é");
+    /* What the server says goes before what the page says, but not before what the bytes are. */
+    expect_served("<p>\xC9\xF1\xB1\xCA", 7, "gb2312", "GB18030", "神笔");
+    expect_served("<meta charset=iso-8859-1><p>\xAF\xAB\xB5\xA7", 32, "big5", "BIG5-HKSCS", "神筆");
+    expect_served("<p>é", 5, "big5", "UTF-8", "é");
+    expect_served("<meta charset=gb2312><p>\xC9\xF1", 26, "no-such-charset", "GB18030", "神");
 }
 
 /* Pages made to be slow or deep: an answer in time, and no overflow. */
