@@ -44,6 +44,10 @@ struct ml_collect_item {
 int ml_collect_item(struct ml_collector *collector, const struct ml_collect_item *item,
                     struct ml_error *err);
 
+/* Whether it may not be used for training and was not asked for all the same. NULL: nothing stated.
+ */
+bool ml_collect_is_denied(const struct ml_collector *collector, const char *consent);
+
 /* ---- batches (collect_batch.c) ---- */
 
 int ml_collect_tell(struct ml_collector *collector, struct ml_error *err); /* progress; may stop */

@@ -64,6 +64,11 @@ int ml_collect_end_pass(struct ml_collector *c, struct ml_source_pass *pass, str
     return status;
 }
 
+bool ml_collect_is_denied(const struct ml_collector *c, const char *consent)
+{
+    return consent && strncmp(consent, "denied", 6) == 0 && !c->options->allow_denied;
+}
+
 int ml_collect_item(struct ml_collector *c, const struct ml_collect_item *item,
                     struct ml_error *err)
 {

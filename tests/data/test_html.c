@@ -13,6 +13,7 @@ struct got {
     struct ml_buffer text;
     char title[200], meta[2000], left_out[300];
     int documents;
+    char consent[64], licence[32];
 };
 
 static int take(void *arg, const struct ml_document *d, struct ml_error *err)
@@ -23,6 +24,8 @@ static int take(void *arg, const struct ml_document *d, struct ml_error *err)
     assert_true(ml_utf8_valid(d->bytes, d->size));
     snprintf(g->title, sizeof g->title, "%s", d->title ? d->title : "");
     snprintf(g->meta, sizeof g->meta, "%s", d->meta ? d->meta : "");
+    snprintf(g->consent, sizeof g->consent, "%s", d->consent ? d->consent : "");
+    snprintf(g->licence, sizeof g->licence, "%s", d->licence ? d->licence : "");
     return ml_buffer_put(&g->text, d->bytes, d->size, err);
 }
 
@@ -115,13 +118,34 @@ static void test_facts(void **state)
 static void test_consent(void **state)
 {
     struct got g = read_page("<head><meta name=robots content='noai, index'></head>" STORY);
-    assert_int_equal(g.documents, 0);
-    assert_non_null(strstr(g.left_out, "training"));
+    assert_int_equal(g.documents, 1);
+    assert_string_equal(g.consent, "denied: <meta name=robots> noai");
     ml_buffer_clear(&g.text);
     g = read_page("<html><body></body></html>");
     assert_int_equal(g.documents, 0);
     assert_non_null(strstr(g.left_out, "no text"));
     ml_buffer_clear(&g.text);
+}
+
+static void test_licences(void **state)
+{
+    static const char *const cases[][2] = {
+        {"https://creativecommons.org/licenses/by-sa/4.0/", "CC-BY-SA-4.0"},
+        {"http://creativecommons.org/licenses/BY/3.0/deed.zh", "CC-BY-3.0"},
+        {"//creativecommons.org/publicdomain/zero/1.0/", "CC0-1.0"},
+        {"https://creativecommons.org/licenses/by/3.0/de/", ""}, /* another text than CC-BY-3.0 */
+        {"https://creativecommons.org/licenses/by-xx/4.0/", ""},
+        {"https://creativecommons.org/licenses/by", ""},
+        {"https://example.org/terms", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char page[1024];
+        snprintf(page, sizeof page, "<body>" STORY "<a rel=license href='%s'>terms</a>",
+                 cases[i][0]);
+        struct got g = read_page(page);
+        assert_string_equal(g.licence, cases[i][1]);
+        ml_buffer_clear(&g.text);
+    }
 }
 
 static void test_shapes(void **state)
@@ -241,11 +265,12 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_main_text), cmocka_unit_test(test_chinese),
-        cmocka_unit_test(test_facts),     cmocka_unit_test(test_consent),
-        cmocka_unit_test(test_shapes),    cmocka_unit_test(test_links),
-        cmocka_unit_test(test_charsets),  cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_looks),     cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_main_text),     cmocka_unit_test(test_chinese),
+        cmocka_unit_test(test_facts),         cmocka_unit_test(test_consent),
+        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_charsets),      cmocka_unit_test(test_licences),
+        cmocka_unit_test(test_hostile),       cmocka_unit_test(test_looks),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
