@@ -186,6 +186,8 @@ static int open_texts(struct training *t, struct ml_dataset_text *texts, struct 
                                               .dedup = r->data.dedup,
                                               .copies = (int)r->data.copies,
                                               .drop = r->data.drop,
+                                              .augment = r->data.augment,
+                                              .synonyms = r->data.synonyms,
                                               .seed = (uint64_t)r->train.seed,
                                               .cancel = t->request->cancel};
     return ml_dataset_text_open(texts, t->workspace, &t->dataset, &options, err);
