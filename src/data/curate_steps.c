@@ -730,6 +730,12 @@ static const struct ml_curate_kind kinds[] = {
     {"redact", redact_options, parse_redact, NULL, each_redact, NULL, true},
     {"decontaminate", decontaminate_options, parse_decontaminate, begin_decontaminate,
      each_decontaminate, NULL, false},
+    {"picture_quality", ml_curate_picture_options, ml_curate_parse_picture, ml_curate_begin_media,
+     ml_curate_each_picture, NULL, true},
+    {"picture_duplicates", ml_curate_alike_options, ml_curate_parse_alike, ml_curate_begin_media,
+     ml_curate_each_alike, ml_curate_join_alike, true},
+    {"sound_quality", ml_curate_sound_options, ml_curate_parse_sound, ml_curate_begin_media,
+     ml_curate_each_sound, NULL, true},
     {"split", split_options, parse_split, begin_languages, each_split, join_split, true},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
@@ -743,8 +749,9 @@ const struct ml_curate_kind *ml_curate_kinds(int *count)
 const char *const *ml_curate_step_names(int *count)
 {
     static const char *const names[KIND_COUNT] = {
-        "normalise",        "language",        "c4_lines", "quality",       "licence", "consent",
-        "exact_duplicates", "near_duplicates", "redact",   "decontaminate", "split"};
+        "normalise",       "language",           "c4_lines",        "quality", "licence",
+        "consent",         "exact_duplicates",   "near_duplicates", "redact",  "decontaminate",
+        "picture_quality", "picture_duplicates", "sound_quality",   "split"};
     *count = KIND_COUNT;
     return names;
 }
