@@ -110,11 +110,14 @@ const struct ml_curate_kind *ml_curate_kinds(int *count);
 
 /* Steps of media (curate_media.c). */
 extern const char *const ml_curate_picture_options[], *const ml_curate_sound_options[],
-                                                          *const ml_curate_alike_options[];
+                                                          *const ml_curate_film_options[],
+                                                              *const ml_curate_alike_options[];
 int ml_curate_parse_picture(struct ml_curate_step *step, const struct ml_yaml *map,
                             const char *file, struct ml_error *err);
 int ml_curate_parse_sound(struct ml_curate_step *step, const struct ml_yaml *map, const char *file,
                           struct ml_error *err);
+int ml_curate_parse_film(struct ml_curate_step *step, const struct ml_yaml *map, const char *file,
+                         struct ml_error *err);
 int ml_curate_parse_alike(struct ml_curate_step *step, const struct ml_yaml *map, const char *file,
                           struct ml_error *err);
 int ml_curate_begin_media(struct ml_curate_run *run, const struct ml_curate_step *step,
@@ -123,6 +126,8 @@ int ml_curate_each_picture(struct ml_curate_run *run, struct ml_curate_worker *w
                            struct ml_curate_item *item, struct ml_error *err);
 int ml_curate_each_sound(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
                          struct ml_curate_item *item, struct ml_error *err);
+int ml_curate_each_film(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
+                        struct ml_curate_item *item, struct ml_error *err);
 int ml_curate_each_alike(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
                          struct ml_curate_item *item, struct ml_error *err);
 int ml_curate_join_alike(struct ml_curate_run *run, int step, struct ml_curate_item *item,

@@ -32,6 +32,14 @@ static const struct limit sound_limits[SOUND_LIMITS] = {
 };
 const char *const ml_curate_sound_options[] = {"least_seconds", "most_seconds", "level", "snr",
                                                "silence",       "clipped",      NULL};
+enum { FILM_LEAST, FILM_MOST, BLACK, FROZEN, MOTION, CUTS, FILM_LIMITS };
+static const struct limit film_limits[FILM_LIMITS] = {
+    {"least_seconds", 1, {0, 1e6}}, {"most_seconds", 1e6, {0, 1e6}}, {"black", 0.5, {0, 1}},
+    {"frozen", 0.9, {0, 1}},        {"motion", 0, {0, 1}}, /* the least */
+    {"cuts", 1e6, {0, 1e6}},                               /* a minute */
+};
+const char *const ml_curate_film_options[] = {"least_seconds", "most_seconds", "black", "frozen",
+                                              "motion",        "cuts",         NULL};
 const char *const ml_curate_alike_options[] = {"distance", NULL};
 
 static int parse_limits(struct ml_curate_step *s, const struct ml_yaml *map, const char *file,
@@ -55,6 +63,12 @@ int ml_curate_parse_sound(struct ml_curate_step *s, const struct ml_yaml *map, c
                           struct ml_error *err)
 {
     return parse_limits(s, map, file, sound_limits, SOUND_LIMITS, err);
+}
+
+int ml_curate_parse_film(struct ml_curate_step *s, const struct ml_yaml *map, const char *file,
+                         struct ml_error *err)
+{
+    return parse_limits(s, map, file, film_limits, FILM_LIMITS, err);
 }
 
 int ml_curate_parse_alike(struct ml_curate_step *s, const struct ml_yaml *map, const char *file,
@@ -197,6 +211,49 @@ int ml_curate_each_sound(struct ml_curate_run *run, struct ml_curate_worker *w, 
     if (status)
         return drop_undecoded(item, step, status, &why, err);
     judge_sound(item, step, ml_curate_step_at(run, step)->limits, &facts);
+    return 0;
+}
+
+static void judge_film(struct ml_curate_item *item, int step, const double *limits,
+                       const struct ml_film_facts *f)
+{
+    double cuts = (double)f->cuts * 60 / f->seconds;
+    if (f->seconds < limits[FILM_LEAST])
+        ml_curate_drop(item, step, "too short", f->seconds);
+    else if (f->seconds > limits[FILM_MOST])
+        ml_curate_drop(item, step, "too long", f->seconds);
+    else if (f->black > limits[BLACK])
+        ml_curate_drop(item, step, "mostly black", f->black);
+    else if (f->frozen > limits[FROZEN])
+        ml_curate_drop(item, step, "stands still", f->frozen);
+    else if (f->motion < limits[MOTION])
+        ml_curate_drop(item, step, "little moves", f->motion);
+    else if (cuts > limits[CUTS])
+        ml_curate_drop(item, step, "too many cuts", cuts);
+}
+
+int ml_curate_each_film(struct ml_curate_run *run, struct ml_curate_worker *w, int step,
+                        struct ml_curate_item *item, struct ml_error *err)
+{
+    struct ml_blob_view view = {0};
+    struct ml_decoded_film film = {.frames = {.count = 0}};
+    struct ml_film_facts facts;
+    struct ml_error why = {0};
+    const char *bytes;
+    size_t n;
+    if (strcmp(item->record.kind, "video") != 0)
+        return 0;
+    int status = read_bytes(run, item, &view, &bytes, &n, err);
+    if (status)
+        return status;
+    status = ml_media_film(&film, bytes, n, &why);
+    ml_blob_view_clear(&view);
+    if (status == 0)
+        status = ml_film_measure(&facts, &film.frames, &why);
+    ml_decoded_film_clear(&film);
+    if (status)
+        return drop_undecoded(item, step, status, &why, err);
+    judge_film(item, step, ml_curate_step_at(run, step)->limits, &facts);
     return 0;
 }
 

@@ -736,6 +736,8 @@ static const struct ml_curate_kind kinds[] = {
      ml_curate_each_alike, ml_curate_join_alike, true},
     {"sound_quality", ml_curate_sound_options, ml_curate_parse_sound, ml_curate_begin_media,
      ml_curate_each_sound, NULL, true},
+    {"film_quality", ml_curate_film_options, ml_curate_parse_film, ml_curate_begin_media,
+     ml_curate_each_film, NULL, true},
     {"split", split_options, parse_split, begin_languages, each_split, join_split, true},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
@@ -749,9 +751,9 @@ const struct ml_curate_kind *ml_curate_kinds(int *count)
 const char *const *ml_curate_step_names(int *count)
 {
     static const char *const names[KIND_COUNT] = {
-        "normalise",       "language",           "c4_lines",        "quality", "licence",
-        "consent",         "exact_duplicates",   "near_duplicates", "redact",  "decontaminate",
-        "picture_quality", "picture_duplicates", "sound_quality",   "split"};
+        "normalise",       "language",           "c4_lines",        "quality",      "licence",
+        "consent",         "exact_duplicates",   "near_duplicates", "redact",       "decontaminate",
+        "picture_quality", "picture_duplicates", "sound_quality",   "film_quality", "split"};
     *count = KIND_COUNT;
     return names;
 }

@@ -9,7 +9,7 @@
 
 #define PATH_ROOM   1024
 #define MAX_PICTURE ((uint64_t)256 << 20)
-#define MAX_SOUND   ((uint64_t)512 << 20)
+#define MAX_SOUND   ((uint64_t)512 << 20) /* and film */
 #define SECONDS     120.0
 
 bool ml_media_can_decode(void)
@@ -188,4 +188,81 @@ void ml_decoded_sound_clear(struct ml_decoded_sound *sound)
         return;
     ml_mem_free(sound->samples);
     *sound = (struct ml_decoded_sound){0};
+}
+
+/* ---- films: YUV4MPEG2, luma alone: "YUV4MPEG2 W160 H90 F10:1 ... Cmono", then frames ---- */
+
+#define FRAME "FRAME\n"
+
+static int field_of(const char *line, size_t n, char name)
+{
+    for (size_t i = 1; i < n; i++)
+        if (line[i] == name && line[i - 1] == ' ') {
+            int value = 0;
+            for (i++; i < n && line[i] >= '0' && line[i] <= '9' && value < 100000; i++)
+                value = value * 10 + (line[i] - '0');
+            return value;
+        }
+    return 0;
+}
+
+/* Moves the frames together, without what stands between them. */
+static bool read_frames(struct ml_decoded_film *film)
+{
+    struct ml_buffer *b = &film->bytes;
+    const char *end = b->size ? memchr(b->data, '\n', b->size) : NULL;
+    size_t line = end ? (size_t)(end - b->data) : 0, mark = strlen(FRAME), to = 0;
+    int width = field_of(b->data, line, 'W'), height = field_of(b->data, line, 'H');
+    if (line < 10 || memcmp(b->data, "YUV4MPEG2", 9) != 0 || width < 1 || height < 1)
+        return false;
+    size_t frame = (size_t)width * (size_t)height, count = 0;
+    for (size_t at = line + 1; b->size - at >= mark + frame; at += mark + frame, count++) {
+        if (memcmp(b->data + at, FRAME, mark) != 0)
+            return false;
+        memmove(b->data + to, b->data + at + mark, frame);
+        to += frame;
+    }
+    film->frames = (struct ml_film_frames){.luma = (const uint8_t *)b->data,
+                                           .count = count,
+                                           .width = width,
+                                           .height = height,
+                                           .rate = ML_MEDIA_FILM_RATE};
+    return count > 0;
+}
+
+#define TEXT(x)  #x
+#define VALUE(x) TEXT(x)
+
+int ml_media_film(struct ml_decoded_film *out, const void *bytes, size_t n, struct ml_error *err)
+{
+    static const char *const how[] = {"-an",
+                                      "-map",
+                                      "0:V:0",
+                                      "-t",
+                                      VALUE(ML_MEDIA_FILM_SECONDS),
+                                      "-vf",
+                                      "fps=" VALUE(ML_MEDIA_FILM_RATE) ",scale=160:-2,format=gray",
+                                      "-strict",
+                                      "-1",
+                                      "-f",
+                                      "yuv4mpegpipe",
+                                      "pipe:1",
+                                      NULL};
+    struct ml_decoded_film film = {.frames = {.count = 0}};
+    int status = run(&film.bytes, how, bytes, n, MAX_SOUND, err);
+    if (status == 0 && !read_frames(&film))
+        status = ml_fail(err, ML_ERR_FORMAT, "it cannot be decoded: no film came out");
+    if (status)
+        ml_decoded_film_clear(&film);
+    else
+        *out = film;
+    return status;
+}
+
+void ml_decoded_film_clear(struct ml_decoded_film *film)
+{
+    if (!film)
+        return;
+    ml_buffer_clear(&film->bytes);
+    *film = (struct ml_decoded_film){0};
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "data/film_measure.h"
 #include "data/sound_measure.h"
 
 /* Whether ffmpeg is installed. */
@@ -31,5 +32,16 @@ struct ml_decoded_sound {
 /* The first sound that is in it, at its own rate, as 16 bits; errors as above (512 MiB). */
 int ml_media_sound(struct ml_decoded_sound *out, const void *bytes, size_t n, struct ml_error *err);
 void ml_decoded_sound_clear(struct ml_decoded_sound *sound); /* accepts NULL */
+
+#define ML_MEDIA_FILM_RATE    10  /* frames a second that are looked at */
+#define ML_MEDIA_FILM_SECONDS 900 /* from the beginning */
+struct ml_decoded_film {
+    struct ml_buffer bytes;       /* what came out */
+    struct ml_film_frames frames; /* borrows from it; 160 pixels wide */
+};
+/* The luma of the first film that is in it; errors as above. What lies behind ML_MEDIA_FILM_SECONDS
+ * is not looked at. */
+int ml_media_film(struct ml_decoded_film *out, const void *bytes, size_t n, struct ml_error *err);
+void ml_decoded_film_clear(struct ml_decoded_film *film); /* accepts NULL */
 
 #endif
