@@ -9,7 +9,7 @@
 
 #define FRAME_SECONDS 0.025
 #define FLAT          (1.0f / 16384) /* samples of a flat run differ by less */
-#define BREAK         (1.0f / 1024) /* and at its end the curve goes away by more */
+#define BREAK         (1.0f / 1024)  /* and at its end the curve goes away by more */
 
 double ml_sound_db(double power)
 {
