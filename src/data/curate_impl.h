@@ -83,7 +83,8 @@ struct ml_curate_run {
     struct ml_near_index near, splits; /* near_duplicates; split: id = 3 * number + split */
     struct ml_text_set exam;           /* decontaminate */
     struct ml_hash_index pictures;     /* picture_duplicates */
-    pthread_mutex_t reading;           /* of media, by the threads of a step */
+    struct ml_hash_index split_pictures[3];
+    pthread_mutex_t reading; /* of media, by the threads of a step */
     struct ml_curate_split_key *keys;
     int key_count;
 };
@@ -130,6 +131,12 @@ int ml_curate_each_film(struct ml_curate_run *run, struct ml_curate_worker *work
                         struct ml_curate_item *item, struct ml_error *err);
 int ml_curate_each_alike(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
                          struct ml_curate_item *item, struct ml_error *err);
+/* For `split`: decodes a picture where that can be done, and leaves other records alone. */
+int ml_curate_hash_picture(struct ml_curate_run *run, struct ml_curate_item *item,
+                           struct ml_error *err);
+/* The splits that pictures like it are in: bit i is split i. */
+unsigned ml_curate_picture_splits(const struct ml_curate_run *run,
+                                  const struct ml_curate_item *item);
 int ml_curate_join_alike(struct ml_curate_run *run, int step, struct ml_curate_item *item,
                          struct ml_error *err);
 

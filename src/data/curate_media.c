@@ -6,6 +6,8 @@
 #include "data/curate_parse.h"
 #include "data/media_decode.h"
 
+#define ALIKE 8 /* bits in which pictures that are nearly the same differ at most */
+
 /* ---- options: a table for each step, in the order of step->limits ---- */
 
 struct limit {
@@ -74,7 +76,7 @@ int ml_curate_parse_film(struct ml_curate_step *s, const struct ml_yaml *map, co
 int ml_curate_parse_alike(struct ml_curate_step *s, const struct ml_yaml *map, const char *file,
                           struct ml_error *err)
 {
-    static const struct limit distance = {"distance", 8, {0, 20}};
+    static const struct limit distance = {"distance", ALIKE, {0, 20}};
     return parse_limits(s, map, file, &distance, 1, err);
 }
 
@@ -143,6 +145,37 @@ static int decode_picture(struct ml_curate_run *run, int step, struct ml_curate_
     status = measure_picture(item, bytes, n, &why);
     ml_blob_view_clear(&view);
     return status ? drop_undecoded(item, step, status, &why, err) : 0;
+}
+
+int ml_curate_hash_picture(struct ml_curate_run *run, struct ml_curate_item *item,
+                           struct ml_error *err)
+{
+    struct ml_blob_view view = {0};
+    const char *bytes;
+    size_t n;
+    if (item->was_decoded || strcmp(item->record.kind, "image") != 0 || !ml_media_can_decode())
+        return 0;
+    int status = read_bytes(run, item, &view, &bytes, &n, err);
+    if (status)
+        return status;
+    struct ml_error why = {0};
+    status = measure_picture(item, bytes, n, &why);
+    ml_blob_view_clear(&view);
+    /* What cannot be decoded is like no other. */
+    return status == ML_ERR_FORMAT || status == ML_ERR_LIMIT ? 0
+           : status ? ml_fail(err, status, "%s: %s", item->record.source, why.message)
+                    : 0;
+}
+
+unsigned ml_curate_picture_splits(const struct ml_curate_run *run,
+                                  const struct ml_curate_item *item)
+{
+    unsigned splits = 0;
+    int64_t id;
+    for (int i = 0; item->has_hash && i < 3; i++)
+        if (ml_hash_index_find(&run->split_pictures[i], item->picture_hash, ALIKE, &id, NULL))
+            splits |= 1u << i;
+    return splits;
 }
 
 /* ---- the steps ---- */

@@ -606,7 +606,7 @@ static int each_split(struct ml_curate_run *run, struct ml_curate_worker *w, int
                       struct ml_curate_item *item, struct ml_error *err)
 {
     const struct ml_curate_step *s = ml_curate_step_at(run, step);
-    int status = item->is_text ? sign(w, item, err) : 0;
+    int status = item->is_text ? sign(w, item, err) : ml_curate_hash_picture(run, item, err);
     if (status == 0 && item->is_text && strcmp(s->by, "language") == 0)
         status = identify(run, w, item, err);
     return status;
@@ -698,12 +698,16 @@ static int join_split(struct ml_curate_run *run, int step, struct ml_curate_item
         return err ? err->code : ML_ERR_LIMIT;
     if (item->is_signed)
         ml_near_index_each(&run->splits, item->signature, s->threshold, note_relative, &r);
+    r.splits |= ml_curate_picture_splits(run, item);
     if (r.splits & (r.splits - 1)) {
         ml_curate_drop(item, step, "resembles records of two splits", 0);
         return 0;
     }
     item->split = r.splits == 1 ? 0 : r.splits == 2 ? 1 : r.splits == 4 ? 2 : most_wanted(key, s);
     key->counts[item->split]++;
+    if (item->has_hash)
+        return ml_hash_index_add(&run->split_pictures[item->split], item->picture_hash,
+                                 item->record.id, err);
     return item->is_signed ? ml_near_index_add(&run->splits, item->signature, item->split, err) : 0;
 }
 

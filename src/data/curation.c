@@ -332,6 +332,8 @@ static void end_run(struct ml_curate_run *run)
     ml_near_index_clear(&run->near);
     ml_near_index_clear(&run->splits);
     ml_hash_index_clear(&run->pictures);
+    for (int i = 0; i < 3; i++)
+        ml_hash_index_clear(&run->split_pictures[i]);
     ml_mem_free(run->keys);
 }
 

@@ -119,10 +119,55 @@ static void pictures_and_sound(void **state)
     ml_workspace_close(ws);
 }
 
+/* A picture and its enlargement go to the same split. */
+static void splits_of_pictures(void **state)
+{
+    static const char split[] = "input: raw\noutput: parts\nsteps:\n  - split: {validation: 0.5}\n";
+    struct ml_curate_report report;
+    struct ml_collect_report collected;
+    struct ml_curate_recipe *parsed = NULL;
+    struct ml_dataset dataset;
+    struct ml_arena arena;
+    struct ml_error err = {0};
+    const char *const paths[] = {m.folder};
+    static const int cells[] = {13, 16, 21, 29, 37, 50};
+    for (int i = 0; i < 6; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%d.bmp", i);
+        picture(name, SIDE, cells[i], 40, 200);
+        snprintf(name, sizeof name, "%d-large.bmp", i);
+        picture(name, 2 * SIDE, cells[i], 60, 220);
+    }
+    material_text(&m, "broken.bmp", "BM, but no picture");
+    struct ml_workspace *ws = material_workspace(&m);
+    assert_ok(ml_collect(ws, paths, 1, NULL, &collected, &err), err);
+    assert_ok(ml_collect_dataset(ws, "raw", paths, 1, &dataset, NULL, &err), err);
+    ml_arena_init(&arena, 0);
+    assert_ok(ml_curate_recipe_parse(&parsed, &arena, split, strlen(split), "r.yaml", &err), err);
+    assert_ok(ml_curate(ws, parsed, NULL, &report, &err), err);
+    assert_int_equal(report.records, 12);
+    assert_int_equal(report.split[0], 6);
+    assert_int_equal(report.split[1], 6);
+    /* "0.bmp" and "0-large.bmp" share their first byte. */
+    int seen[6] = {0};
+    struct ml_record_cursor *cursor;
+    struct ml_record record;
+    const struct ml_record_filter filter = {.dataset = report.validation.id};
+    assert_ok(ml_records_open(&cursor, ws, &filter, &err), err);
+    while (ml_records_next(cursor, &record, &err) == 1)
+        seen[record.title[0] - '0']++;
+    ml_records_close(cursor);
+    for (int i = 0; i < 6; i++)
+        assert_true(seen[i] == 0 || seen[i] == 2);
+    ml_arena_clear(&arena);
+    ml_workspace_close(ws);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(pictures_and_sound, set_up, tear_down)};
+        cmocka_unit_test_setup_teardown(pictures_and_sound, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(splits_of_pictures, set_up, tear_down)};
     if (!ml_media_can_decode())
         return 77; /* ffmpeg is not installed */
     return cmocka_run_group_tests_name("curate_media", tests, NULL, NULL);
