@@ -86,21 +86,30 @@ static int find_units(struct ml_augment_work *w, const struct ml_augment_plan *p
     return status;
 }
 
-/* ---- the four ways ---- */
-
-/* A unit that may be changed (with synonyms, if so asked), starting the search at a random one;
- * NULL: there is none. */
-static struct ml_augment_unit *draw_unit(struct ml_augment_work *w, bool synonyms,
-                                         struct ml_rng *rng)
+/* Which units may be changed, and which of these have synonyms: drawn from directly, so that a long
+ * text in which few words may costs no more than another. */
+static int list_units(struct ml_augment_work *w, struct ml_error *err)
 {
-    size_t first = (size_t)ml_rng_below(rng, w->count);
-    for (size_t i = 0; i < w->count; i++) {
-        struct ml_augment_unit *unit = &w->units[(first + i) % w->count];
-        if (!unit->fixed && unit->put && (!synonyms || unit->group.count > 1))
-            return unit;
+    if (w->listed < w->count) {
+        void *grown = ml_mem_realloc(w->movable, 2 * w->capacity * sizeof *w->movable);
+        if (!grown)
+            return ml_fail(err, ML_ERR_MEMORY, "out of memory for variants of a text");
+        w->movable = grown;
+        w->listed = w->capacity;
     }
-    return NULL;
+    w->known = w->movable + w->listed;
+    w->movable_count = w->known_count = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->units[i].fixed)
+            continue;
+        w->movable[w->movable_count++] = (uint32_t)i;
+        if (w->units[i].group.count > 1)
+            w->known[w->known_count++] = (uint32_t)i;
+    }
+    return 0;
 }
+
+/* ---- the four ways ---- */
 
 /* Another word of the unit's group. */
 static const char *draw_synonym(const struct ml_augment_unit *unit, const char *text,
@@ -115,45 +124,89 @@ static const char *draw_synonym(const struct ml_augment_unit *unit, const char *
     return NULL;
 }
 
+/* n of the words that have synonyms, each once; they stand first in w->known. */
+static size_t draw_known(struct ml_augment_work *w, size_t n, struct ml_rng *rng)
+{
+    n = n < w->known_count ? n : w->known_count;
+    for (size_t i = 0; i < n; i++) {
+        size_t pick = i + (size_t)ml_rng_below(rng, w->known_count - i);
+        uint32_t held = w->known[pick];
+        w->known[pick] = w->known[i];
+        w->known[i] = held;
+    }
+    return n;
+}
+
 static void replace(struct ml_augment_work *w, size_t n, struct ml_rng *rng)
 {
+    n = draw_known(w, n, rng);
     for (size_t i = 0; i < n; i++) {
-        struct ml_augment_unit *unit = draw_unit(w, true, rng);
-        const char *word = unit ? draw_synonym(unit, w->scan.text, rng) : NULL;
+        struct ml_augment_unit *unit = &w->units[w->known[i]];
+        const char *word = draw_synonym(unit, w->scan.text, rng);
         if (!word)
             continue;
         unit->put = word;
         unit->put_bytes = strlen(word);
         unit->capital = isupper((unsigned char)w->scan.text[unit->start]);
-        unit->fixed = true; /* once is enough */
     }
 }
 
+/* No more than there are words with synonyms: else a short file would flood a long text. */
 static void insert(struct ml_augment_work *w, size_t n, struct ml_rng *rng)
 {
+    n = draw_known(w, n, rng);
     for (size_t i = 0; i < n; i++) {
-        struct ml_augment_unit *of = draw_unit(w, true, rng);
-        const char *word = of ? draw_synonym(of, w->scan.text, rng) : NULL;
-        struct ml_augment_unit *at = draw_unit(w, false, rng);
-        if (word && at && at->ideograph == of->ideograph)
+        const struct ml_augment_unit *of = &w->units[w->known[i]];
+        const char *word = draw_synonym(of, w->scan.text, rng);
+        struct ml_augment_unit *at = &w->units[w->movable[ml_rng_below(rng, w->movable_count)]];
+        if (word && at->ideograph == of->ideograph)
             at->after = word;
     }
 }
 
+/* Where a word may go: the line, of ideographs the clause (which ends with the line at the latest).
+ * Both rise from unit to unit. */
+static uint32_t place_of(const struct ml_augment_unit *unit, bool clause)
+{
+    return clause ? unit->clause : unit->line;
+}
+
+/* The first in w->movable whose place is not before `place`. */
+static size_t movable_from(const struct ml_augment_work *w, uint32_t place, bool clause)
+{
+    size_t low = 0, high = w->movable_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (place_of(&w->units[w->movable[middle]], clause) < place)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* A word that may change places with a; NULL: none was found. */
+static struct ml_augment_unit *draw_partner(struct ml_augment_work *w,
+                                            const struct ml_augment_unit *a, struct ml_rng *rng)
+{
+    uint32_t place = place_of(a, a->ideograph);
+    size_t from = movable_from(w, place, a->ideograph);
+    size_t to = movable_from(w, place + 1, a->ideograph);
+    for (int tries = 0; to - from > 1 && tries < 20; tries++) {
+        struct ml_augment_unit *b =
+            &w->units[w->movable[from + (size_t)ml_rng_below(rng, to - from)]];
+        if (b != a && b->ideograph == a->ideograph)
+            return b;
+    }
+    return NULL;
+}
+
 static void swap(struct ml_augment_work *w, size_t n, struct ml_rng *rng)
 {
-    for (size_t i = 0; i < n; i++) {
-        struct ml_augment_unit *a = draw_unit(w, false, rng), *b = draw_unit(w, false, rng);
-        for (int tries = 0; a && tries < 20; tries++) {
-            bool near = a->line == b->line && a->ideograph == b->ideograph &&
-                        (!a->ideograph || a->clause == b->clause);
-            if (a != b && near)
-                break;
-            b = draw_unit(w, false, rng);
-            if (tries == 19)
-                a = NULL;
-        }
-        if (!a)
+    for (size_t i = 0; i < n && w->movable_count > 0; i++) {
+        struct ml_augment_unit *a = &w->units[w->movable[ml_rng_below(rng, w->movable_count)]];
+        struct ml_augment_unit *b = draw_partner(w, a, rng);
+        if (!b)
             continue;
         const char *put = a->put;
         size_t bytes = a->put_bytes;
@@ -183,7 +236,7 @@ static void change(struct ml_augment_work *w, const struct ml_augment_plan *plan
     size_t n = (size_t)(plan->share * (double)w->count);
     int way = (int)ml_rng_below(rng, 4);
     n = n > 0 ? n : 1;
-    if (way < 2 && !draw_unit(w, true, rng)) /* no synonym of any word */
+    if (way < 2 && w->known_count == 0) /* no synonym of any word */
         way += 2;
     if (way == 0)
         replace(w, n, rng);
@@ -256,6 +309,8 @@ int ml_augment_text(struct ml_augment_work *w, const struct ml_augment_plan *pla
     if (status == 0)
         status = find_units(w, plan, err);
     if (status == 0 && w->count > 0)
+        status = list_units(w, err);
+    if (status == 0 && w->count > 0)
         change(w, plan, rng);
     return status ? status : write_out(w, n, err);
 }
@@ -266,6 +321,7 @@ void ml_augment_work_clear(struct ml_augment_work *w)
         return;
     ml_word_scan_clear(&w->scan);
     ml_mem_free(w->units);
+    ml_mem_free(w->movable);
     ml_buffer_clear(&w->out);
     *w = (struct ml_augment_work){0};
 }

@@ -28,6 +28,8 @@ struct ml_augment_work {
     struct ml_word_scan scan;
     struct ml_augment_unit *units;
     size_t count, capacity;
+    uint32_t *movable, *known; /* units that may be changed; those of them with synonyms */
+    size_t movable_count, known_count, listed;
     struct ml_buffer out;
 };
 /* A variant of text (valid UTF-8) in work->out, whose size is 0 when text is empty; the same for

@@ -136,6 +136,50 @@ static void test_without_synonyms(void **state)
     ml_augment_work_clear(&w);
 }
 
+/* A long text of short lines: words change places within them (most that should), and the few words
+ * that have synonyms are replaced and inserted once each, not again and again. */
+static void test_long_text(void **state)
+{
+    enum { LINES = 2000 };
+    struct ml_synonyms *s = synonyms();
+    const struct ml_augment_plan with = {.share = 0.2, .synonyms = s}, without = {.share = 0.2};
+    struct ml_augment_work w = {0};
+    struct ml_buffer text = {0};
+    int swapped = 0, replaced = 0, inserted = 0;
+    for (int i = 0; i < LINES; i++)
+        assert_int_equal(
+            ml_buffer_printf(&text, NULL, "one two six %s ten\n", i % 500 ? "was" : "happy"), 0);
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        const char *out = vary(&w, &without, text.data, seed);
+        if (w.out.size == text.size) { /* swapped */
+            int lines = 0;
+            for (size_t at = 0; at < text.size;
+                 at = (size_t)(strchr(text.data + at, '\n') - text.data) + 1) {
+                const char *end = strchr(text.data + at, '\n');
+                lines += memcmp(text.data + at, out + at, (size_t)(end - text.data) - at) != 0;
+                assert_int_equal(out[end - text.data], '\n'); /* and none left its line */
+            }
+            assert_true(lines > LINES / 3);
+            swapped++;
+        }
+        out = vary(&w, &with, text.data, seed);
+        size_t glad = 0, happy = 0;
+        for (const char *at = out; (at = strstr(at, "happy")); at++)
+            happy++;
+        for (const char *at = out; (at = strstr(at, "glad")); at++)
+            glad++;
+        for (const char *at = out; (at = strstr(at, "in good spirits")); at++)
+            glad++;
+        assert_true(glad <= 4 && happy <= 4);
+        replaced += glad == 4 && happy == 0;
+        inserted += glad == 4 && happy == 4;
+    }
+    assert_true(swapped > 5 && replaced > 2 && inserted > 2);
+    ml_buffer_clear(&text);
+    ml_augment_work_clear(&w);
+    ml_synonyms_free(s);
+}
+
 /* Only what is trained on. */
 static void test_other_splits(void **state)
 {
@@ -160,9 +204,9 @@ static void test_other_splits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_synonyms),     cmocka_unit_test(test_what_stays),
-        cmocka_unit_test(test_chinese),      cmocka_unit_test(test_without_synonyms),
-        cmocka_unit_test(test_other_splits),
+        cmocka_unit_test(test_synonyms),  cmocka_unit_test(test_what_stays),
+        cmocka_unit_test(test_chinese),   cmocka_unit_test(test_without_synonyms),
+        cmocka_unit_test(test_long_text), cmocka_unit_test(test_other_splits),
     };
     return cmocka_run_group_tests_name("augment_text", tests, NULL, NULL);
 }
