@@ -36,7 +36,7 @@ struct ml_recipe {
         bool dedup;
         int64_t copies;
         double drop, augment;
-        const char *synonyms;
+        const char *synonyms, *synonyms_sha256;
     } data;
     struct {
         int kind, pretokenizer;

@@ -65,8 +65,11 @@ static const struct ml_recipe_field fields[] = {
          "Share of the words that is changed in each copy but the first; 0: none. With it, "
          "data.copies of 1 becomes 16, 8 or 4 by the number of records. What is held out stays as "
          "it is."),
-    TEXT("data.synonyms", data.synonyms, "", false,
+    TEXT("data.synonyms", data.synonyms, "", true,
          "File of words that mean the same, a group a line, for data.augment."),
+    TEXT("data.synonyms_sha256", data.synonyms_sha256, "", false,
+         "What that file must hold, as SHA-256 in hexadecimal. Empty: what it holds when training "
+         "starts."),
 
     CHOICE("tokenizer.kind", tokenizer.kind, tokenizers,
            "bpe: byte-level byte-pair encoding. char: one token a character."),
