@@ -8,7 +8,7 @@
 #
 # LINES is the size of the material. With -u rows lie in that server, in a schema kill_SEED_... for
 # each workspace. CURATE may hold a command that is run (and killed) after collecting, such as
-# "curate recipes/curate.yaml". MALIANG names the program (default: build/cli/maliang), KEEP=1 leaves
+# "curate light.yaml --output clean" with the recipe that this script writes for its made-up words. MALIANG names the program (default: build/cli/maliang), KEEP=1 leaves
 # the folders in place.
 set -u
 
@@ -102,6 +102,15 @@ hash_of() { # of the dataset, from the answer of collect
 }
 now() { date +%s.%N; }
 calc() { awk "BEGIN { printf \"%.6f\", $1 }"; }
+
+cat >light.yaml <<'END'
+input: default
+steps:
+  - normalise:
+  - exact_duplicates:
+  - near_duplicates: {threshold: 0.8}
+  - split: {validation: 0.1}
+END
 
 made=0 orphans=0 leftovers=0 dirty=0 lives=0 records=0
 workspace unbroken

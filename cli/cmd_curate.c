@@ -94,8 +94,7 @@ int run_curate(struct cli *cli, struct ml_error *err)
     struct ml_engine *engine = NULL;
     struct ml_progress progress;
     struct ml_curate_result result = {0};
-    int64_t seed = 0;
-    struct ml_curate_request request = {
+    const struct ml_curate_request request = {
         .workspace = cli->workspace,
         .recipe = cli->arguments[0],
         .input = cli_text(cli, "input"),
@@ -105,10 +104,7 @@ int run_curate(struct cli *cli, struct ml_error *err)
         .progress = cli->quiet ? NULL : show,
         .arg = &progress,
     };
-    int status = cli_integer(cli, "seed", 0, INT64_MAX, &seed, err);
-    request.seed = (uint64_t)seed;
-    if (status == 0)
-        status = open_engine(cli, &engine, err);
+    int status = open_engine(cli, &engine, err);
     ml_progress_init(&progress);
     if (status == 0)
         status = ml_engine_curate(engine, &request, &result, err);

@@ -59,8 +59,9 @@ static json_t *check_json(const char *workspace, const struct ml_check_result *r
         {"leftovers", r->leftovers},   {"strangers", r->strangers},
         {"missing", r->missing},       {"damaged", r->damaged},
         {"restored", r->restored},     {"lost_records", r->lost_records},
-        {"stale_runs", r->stale_runs}, {"problems", r->problems},
-        {"remaining", r->remaining},
+        {"unnamed", r->unnamed},       {"unnamed_bytes", r->unnamed_bytes},
+        {"unfinished", r->unfinished}, {"stale_runs", r->stale_runs},
+        {"problems", r->problems},     {"remaining", r->remaining},
     };
     json_t *object =
         json_pack("{s:o, s:o}", "folder", json_path(workspace), "database", json_path(r->database));
@@ -95,6 +96,8 @@ static void print_check(const char *workspace, const struct ml_check_result *r, 
     print_row(r->restored, "of these were restored", NULL, repair);
     print_row(r->lost_records, "records are lost with them", "collect their sources again", repair);
     print_row(r->orphans, "files that no record names", "removed", repair);
+    print_row(r->unnamed, "files that nothing needs any more", "removed", repair);
+    print_row(r->unfinished, "records of curations that were killed", "removed", repair);
     print_row(r->leftovers, "half-written files", "removed", repair);
     print_row(r->stale_runs, "trainings that were killed", "marked as stopped", repair);
     print_row(r->strangers, "other files in blobs/, which are left alone", NULL, repair);

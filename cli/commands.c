@@ -120,7 +120,6 @@ static const struct option curate_options[] = {
     {"input", 'i', "NAME", {"curate this dataset", "要整理的数据集"}},
     {"output", 'o', "NAME", {"into this one", "整理结果的数据集"}},
     {"examples", 0, NULL, {"show examples of what was dropped", "显示被去掉的例子"}},
-    {"seed", 0, "N", {"for what is random (default: 0)", "随机种子（默认：0）"}},
     END,
 };
 
@@ -236,6 +235,15 @@ static const struct option bench_options[] = {
     END,
 };
 
+static const struct option init_options[] = {
+    {"database",
+     0,
+     "URL",
+     {"keep the records in this PostgreSQL database", "把记录存入此 PostgreSQL 数据库"}},
+    {"blobs", 0, "URL", {"keep the files in this S3 bucket", "把文件存入此 S3 存储桶"}},
+    END,
+};
+
 static const struct option doctor_options[] = {
     {"deep",
      0,
@@ -259,6 +267,27 @@ static const char *const bench_actions[] = {"kernels", "train", "generate", NULL
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 
 static const struct command commands[] = {
+    {"init",
+     "[FOLDER]",
+     {"make a workspace, here or in a database and a bucket", "新建工作区，可放在数据库与存储桶中"},
+     {"Collecting makes a workspace by itself; this is for one that several machines\n"
+      "share. Both places are tried before it is made. Leave the password to PGPASSWORD\n"
+      "or ~/.pgpass; the keys of S3 come from AWS_ACCESS_KEY_ID and\n"
+      "AWS_SECRET_ACCESS_KEY.\n\n"
+      "  maliang init shared --database postgresql://me@db/material?schema=news\n"
+      "  maliang init shared --database ... --blobs s3://bucket/news?region=eu-west-1\n"
+      "  maliang collect -w shared texts/\n",
+      "collect 会自动新建本地工作区；此命令用于多台机器共用的工作区，新建前先试连两处。\n"
+      "密码请放在 PGPASSWORD 或 ~/.pgpass，S3 密钥取自 AWS_ACCESS_KEY_ID 与\n"
+      "AWS_SECRET_ACCESS_KEY。\n\n"
+      "  maliang init shared --database postgresql://me@db/material?schema=news\n"
+      "  maliang init shared --database ... --blobs s3://bucket/news?region=eu-west-1\n"
+      "  maliang collect -w shared texts/\n"},
+     init_options,
+     NULL,
+     0,
+     1,
+     run_init},
     {"collect",
      "PATH...",
      {"bring files, folders and web pages into the workspace", "把文件、目录和网页收进工作区"},
@@ -267,13 +296,17 @@ static const struct command commands[] = {
       "their captions; addresses of pages, feeds and sitemaps. Text may be UTF-8,\n"
       "UTF-16 or GB18030. Collecting again adds only what is new.\n\n"
       "  maliang collect --dataset tales texts/\n"
-      "  maliang collect --dataset news https://example.org/feed.xml\n",
+      "  maliang collect --dataset news https://example.org/feed.xml\n"
+      "  maliang collect sqlite:notes.db?table=poems\n"
+      "  maliang collect 'postgresql://me@db/cms?query=SELECT title, body FROM story'\n",
       "纯文本、Markdown、JSONL、JSON、CSV、HTML、PDF、DOCX、EPUB、PPTX、ODT、字幕、\n"
       "压缩包（zip、tar、7z 等）、WARC，以及图片、声音、影片及其说明；也可给网页、\n"
       "订阅源和站点地图的地址。文本编码可为 UTF-8、UTF-16、GB18030。再次收集只添加\n"
       "新内容。\n\n"
       "  maliang collect --dataset tales texts/\n"
-      "  maliang collect --dataset news https://example.org/feed.xml\n"},
+      "  maliang collect --dataset news https://example.org/feed.xml\n"
+      "  maliang collect sqlite:notes.db?table=poems\n"
+      "  maliang collect 'postgresql://me@db/cms?query=SELECT title, body FROM story'\n"},
      collect_options,
      NULL,
      1,

@@ -6,6 +6,7 @@
 
 #include "options.h"
 
+int run_init(struct cli *cli, struct ml_error *err);
 int run_collect(struct cli *cli, struct ml_error *err);
 int run_datasets(struct cli *cli, struct ml_error *err);
 int run_label(struct cli *cli, struct ml_error *err);

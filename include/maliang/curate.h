@@ -17,7 +17,6 @@ struct ml_curate_request {
     const char *input;  /* dataset instead of the recipe's, or NULL */
     const char *output; /* likewise */
     bool dry_run;       /* say what would go and why; write nothing */
-    uint64_t seed;
     ml_cancel *cancel;
     /* Now and then; may be NULL. */
     void (*progress)(void *arg, int64_t done, int64_t total);

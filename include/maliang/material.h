@@ -52,6 +52,25 @@ struct ml_collect_result {
 int ml_engine_collect(struct ml_engine *engine, const struct ml_collect_request *request,
                       struct ml_collect_result *out, struct ml_error *err);
 
+/* A workspace before there is anything in it; collecting into a new folder makes a local one by
+ * itself. Zero means default. */
+struct ml_create_request {
+    const char *workspace; /* folder; new, or empty */
+    /* Where its rows and its bytes lie; NULL: in the folder.
+     * "postgresql://USER@HOST:PORT/DATABASE?schema=NAME", "s3://BUCKET/PREFIX?endpoint=URL" */
+    const char *database, *blobs;
+};
+struct ml_create_result {
+    char folder[4096];  /* absolute */
+    char database[256]; /* where the rows lie, without a password */
+    char blobs[256];    /* where the bytes lie */
+};
+/* Tries both before it says yes: a database that does not answer, or a bucket that bytes cannot be
+ * written to, read from and removed from, is an error, and the folder stays free. ML_ERR_STATE:
+ * there is a workspace already. */
+int ml_engine_create_workspace(struct ml_engine *engine, const struct ml_create_request *request,
+                               struct ml_create_result *out, struct ml_error *err);
+
 enum { ML_CHECK_FINDINGS = 5 };
 
 struct ml_check_request {
@@ -74,8 +93,10 @@ struct ml_check_result {
     uint64_t missing, damaged;      /* files of material that are gone, or have other bytes */
     uint64_t restored;              /* of those, written again */
     uint64_t lost_records;          /* records in them: collecting their sources brings them back */
-    uint64_t stale_runs;            /* trainings that say running, but were killed */
-    uint64_t problems, remaining;   /* all faults; those that repair did not mend */
+    uint64_t unnamed, unnamed_bytes; /* files that no record, dataset or source needs any more */
+    uint64_t unfinished;             /* records of curations that were killed */
+    uint64_t stale_runs;             /* trainings that say running, but were killed */
+    uint64_t problems, remaining;    /* all faults; those that repair did not mend */
     int finding_count;
     char findings[ML_CHECK_FINDINGS][200]; /* the first of them, a line each */
 };

@@ -85,7 +85,6 @@ int ml_engine_curate(struct ml_engine *engine, const struct ml_curate_request *r
                                               .output = request->output,
                                               .dry_run = request->dry_run,
                                               .pool = engine->device->pool,
-                                              .seed = request->seed,
                                               .progress = progress,
                                               .arg = (void *)(uintptr_t)request};
     if (!request->workspace || !request->recipe)

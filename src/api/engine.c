@@ -136,6 +136,13 @@ static const struct ml_part parts[] = {
      0
 #endif
     },
+    {"libpq", "workspaces in, and material from, a PostgreSQL server", "libpq-dev",
+#ifdef MALIANG_HAVE_POSTGRES
+     1
+#else
+     0
+#endif
+    },
     {"libseccomp", "the reader of PDF locked up call by call", "libseccomp-dev",
 #ifdef MALIANG_HAVE_SECCOMP
      1

@@ -31,6 +31,9 @@ static void fill(struct ml_check_result *out, const struct ml_workspace_check *f
     out->damaged = (uint64_t)found->damaged;
     out->restored = (uint64_t)found->restored;
     out->lost_records = (uint64_t)found->lost_records;
+    out->unnamed = (uint64_t)found->unnamed;
+    out->unnamed_bytes = (uint64_t)found->unnamed_bytes;
+    out->unfinished = (uint64_t)found->unfinished;
     out->stale_runs = (uint64_t)found->stale_runs;
     out->problems = (uint64_t)found->problems;
     out->remaining = (uint64_t)found->remaining;

@@ -53,7 +53,6 @@ static int collect_web(struct ml_workspace *workspace, const struct ml_collect_r
                                                .max_pages = request->max_pages,
                                                .allowed_hosts = request->allowed_hosts,
                                                .allowed_count = (size_t)request->allowed_host_count,
-                                               .allow_denied = request->allow_denied,
                                                .cancel = request->cancel};
     int status = ml_collect_web(workspace, urls, count, options, &web, report, sources, err);
     if (status == 0 && report->added + report->present + report->repeated == 0)
@@ -68,6 +67,7 @@ static int collect_all(struct ml_workspace *workspace, const struct ml_collect_r
 {
     const struct ml_collect_options options = {.max_file_bytes = request->max_file_bytes,
                                                .licence = request->licence,
+                                               .allow_denied = request->allow_denied,
                                                .progress = progress,
                                                .arg = (void *)(uintptr_t)request};
     const char *name = request->dataset ? request->dataset : "default";

@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "data/dataset_text.h"
 #include "generate/text_pack.h"
+#include "store/hash.h"
 #include "store/models.h"
 #include "store/runs.h"
 #include "train/recipe.h"
@@ -77,6 +78,29 @@ static const char *absolute_path(struct ml_arena *arena, const char *path)
     return ml_path_join(arena, here, path);
 }
 
+/* The words of the synonym file are part of the recipe, wherever the file lies: a run goes on only
+ * with the words that it began with, and a model's recipe says which they were. */
+static int pin_synonyms(struct training *t, struct ml_error *err)
+{
+    struct ml_recipe *r = &t->recipe;
+    struct ml_file_map map = {0};
+    char hash[ML_HASH_HEX];
+    if (r->data.augment <= 0 || !*r->data.synonyms)
+        return 0;
+    int status = ml_file_map_open(&map, r->data.synonyms, err);
+    if (status != 0)
+        return status;
+    ml_hash_text(map.data, map.size, hash);
+    ml_file_map_close(&map);
+    if (*r->data.synonyms_sha256 && strcmp(r->data.synonyms_sha256, hash) != 0)
+        return ml_fail(err, ML_ERR_STATE,
+                       "%s does not hold what the recipe was made for: its SHA-256 is %s, and "
+                       "data.synonyms_sha256 is %.64s: bring back that file, or empty the key",
+                       r->data.synonyms, hash, r->data.synonyms_sha256);
+    r->data.synonyms_sha256 = ml_arena_strdup(&t->arena, hash);
+    return r->data.synonyms_sha256 ? 0 : ml_fail(err, ML_ERR_MEMORY, "out of memory");
+}
+
 static int prepare(struct training *t, struct ml_error *err)
 {
     const struct ml_train_request *r = t->request;
@@ -88,6 +112,8 @@ static int prepare(struct training *t, struct ml_error *err)
         t->recipe.name = r->name;
     if (status == 0)
         status = check_name(t->recipe.name, err);
+    if (status == 0)
+        status = pin_synonyms(t, err);
     if (status == 0)
         status = ml_recipe_print(&t->recipe, &t->recipe_text, err);
     if (status != 0)
@@ -186,6 +212,8 @@ static int open_texts(struct training *t, struct ml_dataset_text *texts, struct 
                                               .dedup = r->data.dedup,
                                               .copies = (int)r->data.copies,
                                               .drop = r->data.drop,
+                                              .augment = r->data.augment,
+                                              .synonyms = r->data.synonyms,
                                               .seed = (uint64_t)r->train.seed,
                                               .cancel = t->request->cancel};
     return ml_dataset_text_open(texts, t->workspace, &t->dataset, &options, err);

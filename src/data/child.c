@@ -67,7 +67,8 @@ static void set_limits(const struct running *r)
     limit(RLIMIT_FSIZE, 0);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NOFILE, MOST_FDS);
-    limit(RLIMIT_NPROC, 0); /* does not bind root; the lock does */
+    if (!r->child->threads)
+        limit(RLIMIT_NPROC, 0); /* does not bind root; the lock does */
 }
 
 /* Signals as a fresh program expects them: ours ignores some. */
@@ -291,7 +292,7 @@ int ml_child_run(const struct ml_child *child, struct ml_buffer *out, struct ml_
                         .status = {-1, -1},
                         .pid = -1};
     struct ml_child_end ended = {.exit_code = -1};
-    int status = ml_child_lock(&r.rules, &r.lock, err);
+    int status = ml_child_lock(&r.rules, &r.lock, child->threads, err);
     if (status == 0)
         status = start(&r, err);
     if (status == 0)

@@ -22,6 +22,7 @@ struct ml_child {
     double seconds;         /* 60 */
     uint64_t memory_bytes;  /* of address space; 2 GiB */
     uint64_t max_out_bytes; /* 256 MiB */
+    bool threads;           /* it may have threads of its own */
 };
 
 /* What became of it. */

@@ -8,7 +8,8 @@
 
 #ifndef MALIANG_HAVE_SECCOMP
 
-int ml_child_lock(struct sock_filter **rules, struct sock_fprog *lock, struct ml_error *err)
+int ml_child_lock(struct sock_filter **rules, struct sock_fprog *lock, bool threads,
+                  struct ml_error *err)
 {
     *rules = NULL;
     *lock = (struct sock_fprog){0};
@@ -20,6 +21,7 @@ int ml_child_lock(struct sock_filter **rules, struct sock_fprog *lock, struct ml
 #include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
@@ -89,7 +91,7 @@ static const int harmless[] = {
 };
 
 /* Everything else is answered "not permitted", so that a tool that tries can go on without. */
-static bool add_rules(scmp_filter_ctx filter)
+static bool add_rules(scmp_filter_ctx filter, bool threads)
 {
     const uint32_t allow = SCMP_ACT_ALLOW;
     const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC;
@@ -112,6 +114,13 @@ static bool add_rules(scmp_filter_ctx filter)
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         good = good && seccomp_rule_add(filter, allow, SCMP_SYS(fcntl), 1,
                                         SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)flags[i], 0)) == 0;
+    /* A filter sees the flags of clone, but not those of clone3, for which libraries then take
+     * clone. */
+    if (threads)
+        good = good &&
+               seccomp_rule_add(filter, allow, SCMP_SYS(clone), 1,
+                                SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)) == 0 &&
+               seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
     return good;
 }
 
@@ -139,12 +148,13 @@ static int export_rules(scmp_filter_ctx filter, struct sock_filter **rules, stru
     return 0;
 }
 
-int ml_child_lock(struct sock_filter **rules, struct sock_fprog *lock, struct ml_error *err)
+int ml_child_lock(struct sock_filter **rules, struct sock_fprog *lock, bool threads,
+                  struct ml_error *err)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     if (!filter)
         return ml_fail(err, ML_ERR_MEMORY, "out of memory locking up a reader");
-    int status = add_rules(filter)
+    int status = add_rules(filter, threads)
                      ? export_rules(filter, rules, lock, err)
                      : ml_fail(err, ML_ERR_UNSUPPORTED,
                                "libseccomp does not know the system calls of this machine");

@@ -8,6 +8,7 @@
 #ifndef ML_DATA_COLLECT_H
 #define ML_DATA_COLLECT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,8 +20,9 @@
 /* Zero means default. */
 struct ml_collect_options {
     uint64_t max_file_bytes;
-    const char *licence;            /* SPDX expression for all that is collected, NULL: not known */
-    const char *consent;            /* NULL: not stated */
+    const char *licence; /* SPDX expression for all that is collected, NULL: not known */
+    const char *consent; /* NULL: not stated */
+    bool allow_denied;   /* collect what may not be used for training too, with its verdict */
     struct ml_reader_limits limits; /* of one file; of an archive with all that is within it */
     /* Called before each file and after each batch; non-zero stops with ML_ERR_CANCELLED, and what
      * earlier batches collected stays. May be NULL. */

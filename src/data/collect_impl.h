@@ -35,6 +35,7 @@ struct ml_collect_item {
     const char *type; /* media type as the source states it, without parameters; NULL: not stated */
     const char *bytes; /* may be NULL when size is 0 */
     size_t size;
+    const char *charset;           /* as the source states it; NULL or "": not stated */
     const char *consent, *licence; /* NULL: what the options say */
     const char *meta; /* JSON object of fields that its documents get (a caption); NULL: none */
 };
@@ -42,6 +43,10 @@ struct ml_collect_item {
  * counted in the report and is no error. */
 int ml_collect_item(struct ml_collector *collector, const struct ml_collect_item *item,
                     struct ml_error *err);
+
+/* Whether it may not be used for training and was not asked for all the same. NULL: nothing stated.
+ */
+bool ml_collect_is_denied(const struct ml_collector *collector, const char *consent);
 
 /* ---- batches (collect_batch.c) ---- */
 

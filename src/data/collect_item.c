@@ -64,12 +64,20 @@ int ml_collect_end_pass(struct ml_collector *c, struct ml_source_pass *pass, str
     return status;
 }
 
+bool ml_collect_is_denied(const struct ml_collector *c, const char *consent)
+{
+    return consent && strncmp(consent, "denied", 6) == 0 && !c->options->allow_denied;
+}
+
 int ml_collect_item(struct ml_collector *c, const struct ml_collect_item *item,
                     struct ml_error *err)
 {
     struct ml_collect_item full = *item;
-    const struct ml_reader_input input = {
-        .uri = item->uri, .type = item->type, .bytes = item->bytes, .size = item->size};
+    const struct ml_reader_input input = {.uri = item->uri,
+                                          .type = item->type,
+                                          .bytes = item->bytes,
+                                          .size = item->size,
+                                          .charset = item->charset};
     if (!full.licence)
         full.licence = c->options->licence;
     if (!full.consent)

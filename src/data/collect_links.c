@@ -59,7 +59,7 @@ int ml_collect_links(void *arg, const struct ml_web_resource *page, ml_web_found
         return 0;
     ml_arena_init(&arena, 0);
     ml_arena_init(&l.arena, 0);
-    int status = ml_html_decode(&decoded, page->bytes, page->size, page->url, err);
+    int status = ml_html_decode(&decoded, page->bytes, page->size, page->charset, page->url, err);
     if (status == 0)
         status = ml_html_parse(&tree, decoded.text, decoded.size, page->url, err);
     if (status == 0)

@@ -7,16 +7,19 @@
 #include "base/json.h"
 #include "data/collect_sidecar.h"
 
-static int collect(struct ml_members *m, const char *uri, const char *type,
-                   const struct ml_buffer *bytes, const char *meta, struct ml_error *err)
+/* bytes and further facts of `member` under another name. */
+static int collect(struct ml_members *m, const char *uri, const struct ml_member *member,
+                   const char *meta, struct ml_error *err)
 {
     struct ml_collector *c = m->collector;
     const struct ml_collect_item item = {.uri = uri,
-                                         .type = type,
-                                         .bytes = bytes->data,
-                                         .size = bytes->size,
+                                         .type = member->type,
+                                         .bytes = member->bytes,
+                                         .size = member->size,
+                                         .charset = member->charset,
                                          .licence = m->archive->licence,
-                                         .consent = m->archive->consent,
+                                         .consent = member->consent ? member->consent
+                                                                    : m->archive->consent,
                                          .meta = meta};
     c->depth++;
     int status = ml_collect_item(c, &item, err);
@@ -54,8 +57,10 @@ int ml_members_end(struct ml_members *m, struct ml_error *err)
             continue;
         if (is_media)
             status = notes_about(m, m->held[i].uri, &meta, err);
+        const struct ml_member held = {.bytes = m->held[i].bytes.data,
+                                       .size = m->held[i].bytes.size};
         if (status == 0)
-            status = collect(m, m->held[i].uri, NULL, &m->held[i].bytes, meta, err);
+            status = collect(m, m->held[i].uri, &held, meta, err);
         ml_mem_free(meta);
     }
     ml_members_clear(m);
@@ -99,11 +104,15 @@ int ml_members_put(struct ml_members *m, const struct ml_member *member, struct 
                 ml_sidecar_belong(m->held[0].uri, uri.data);
     if (!same)
         status = ml_members_end(m, err);
+    if (status == 0 && ml_collect_is_denied(c, member->consent)) {
+        ml_collect_skip(c->report, ML_SKIP_CONSENT, uri.data, 0, member->consent);
+        ml_buffer_clear(&uri);
+        return 0;
+    }
     if (status == 0 && held)
         return hold(m, uri.data, member, err);
-    const struct ml_buffer bytes = {.data = (char *)(uintptr_t)member->bytes, .size = member->size};
     if (status == 0)
-        status = collect(m, uri.data, member->type, &bytes, NULL, err);
+        status = collect(m, uri.data, member, NULL, err);
     ml_buffer_clear(&uri);
     return status;
 }

@@ -14,7 +14,7 @@
 /* One document. Texts are offsets into `names`; 0 is "". */
 struct found {
     size_t start, size;
-    size_t kind, type, title, meta;
+    size_t kind, type, title, meta, consent, licence;
 };
 
 struct gathering {
@@ -28,7 +28,7 @@ struct gathering {
     size_t count, capacity;
     uint64_t limit;
     int failed; /* what a callback of ours returned */
-    bool with_members;
+    bool with_members, denied;
     struct ml_members members;
 };
 
@@ -143,6 +143,10 @@ static int gather(struct gathering *g, const struct ml_document *document, struc
     if (status == 0)
         status = put_meta(g, document->meta, &found.meta, err);
     if (status == 0)
+        status = put_name(g, document->consent, &found.consent, err);
+    if (status == 0)
+        status = put_name(g, document->licence, &found.licence, err);
+    if (status == 0)
         g->list[g->count++] = found;
     return status;
 }
@@ -152,6 +156,11 @@ static int on_document(void *arg, const struct ml_document *document, struct ml_
     struct gathering *g = arg;
     if (document->size == 0)
         return 0;
+    if (ml_collect_is_denied(g->c, document->consent)) {
+        ml_collect_skip(g->c->report, ML_SKIP_CONSENT, g->item->uri, 0, document->consent);
+        g->denied = true;
+        return 0;
+    }
     /* Names are counted too: a table can repeat a long column name in every row. */
     if (g->bytes.size + g->names.size + document->size > g->limit)
         return ml_fail(err, ML_ERR_LIMIT, "%s: more than %llu bytes come out of it", g->item->uri,
@@ -178,6 +187,12 @@ static void on_left_out(void *arg, const char *what, const char *why)
 
 /* ---- records ---- */
 
+/* Who names the source goes before what the document says of itself. */
+static const char *stated(const char *of_item, const char *of_document)
+{
+    return of_item || !*of_document ? of_item : of_document;
+}
+
 static int add_record(struct gathering *g, struct ml_source_pass *pass, const struct found *found,
                       const char *bytes, struct ml_error *err)
 {
@@ -189,8 +204,8 @@ static int add_record(struct gathering *g, struct ml_source_pass *pass, const st
                                .type = names + found->type,
                                .title = names + found->title,
                                .meta = names + found->meta,
-                               .licence = g->item->licence,
-                               .consent = g->item->consent,
+                               .licence = stated(g->item->licence, names + found->licence),
+                               .consent = stated(g->item->consent, names + found->consent),
                                .start = only ? 0 : found->start,
                                .length = only ? 0 : found->size,
                                .bytes = found->size};
@@ -285,8 +300,11 @@ static int read_item(struct gathering *g, const struct ml_reader *reader, struct
         .document = on_document, .member = on_member, .left_out = on_left_out, .arg = g};
     struct ml_reader_limits limits = limits_of(g->c);
     struct ml_error inner = {0};
-    const struct ml_reader_input input = {
-        .uri = address_of(item->uri), .type = item->type, .bytes = item->bytes, .size = item->size};
+    const struct ml_reader_input input = {.uri = address_of(item->uri),
+                                          .type = item->type,
+                                          .bytes = item->bytes,
+                                          .size = item->size,
+                                          .charset = item->charset};
     g->limit = limits.max_out_bytes;
     int status = reader->read(&input, &limits, &sink, &inner);
     /* What was unpacked before an archive turned out to be damaged is sound. */
@@ -297,7 +315,7 @@ static int read_item(struct gathering *g, const struct ml_reader *reader, struct
         return note_failure(g, input.uri, status, &inner, err);
     if (g->count > 0)
         return add_records(g, err);
-    if (!g->with_members)
+    if (!g->with_members && !g->denied)
         ml_collect_skip(g->c->report, ML_SKIP_EMPTY, item->uri, 0, NULL);
     return 0;
 }

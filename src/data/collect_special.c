@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "data/emoji.h"
 #include "data/readers.h"
+#include "data/table_postgres.h"
 #include "data/table_sqlite.h"
 
 #define EMOJI "emoji:"
@@ -21,7 +22,8 @@ bool ml_special_is(const char *path)
 {
     const char *file, *table, *query;
     size_t n;
-    return is_emoji(path) || ml_table_sqlite_parse(path, &file, &n, &table, &query);
+    return is_emoji(path) || ml_table_postgres_is(path) ||
+           ml_table_sqlite_parse(path, &file, &n, &table, &query);
 }
 
 /* `scheme`, the absolute path of the n bytes at file, and what follows them. */
@@ -52,6 +54,12 @@ int ml_special_source(struct ml_arena *arena, const char *path, char **out, stru
                            "emoji: there is no font with them; install the package "
                            "fonts-noto-color-emoji, or name one: emoji:FONT");
         return spell(arena, EMOJI, ML_EMOJI_FONT, strlen(ML_EMOJI_FONT), out, err);
+    }
+    if (ml_table_postgres_is(path)) {
+        int status = ml_table_postgres_check(path, err);
+        if (status == 0 && !(*out = ml_arena_strdup(arena, path)))
+            status = ml_fail(err, ML_ERR_MEMORY, "out of memory naming a source");
+        return status;
     }
     ml_table_sqlite_parse(path, &file, &n, &table, &query);
     return spell(arena, "sqlite:", file, n, out, err);
@@ -87,5 +95,6 @@ int ml_special_collect(struct ml_collector *c, const char *source, struct ml_err
         return collect_emoji(c, source, err);
     const struct ml_collect_item item = {
         .uri = source, .consent = c->options->consent, .licence = c->options->licence};
-    return ml_collect_documents(c, &item, &ml_reader_sqlite, err);
+    return ml_collect_documents(
+        c, &item, ml_table_postgres_is(source) ? &ml_reader_postgres : &ml_reader_sqlite, err);
 }

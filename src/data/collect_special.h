@@ -1,4 +1,5 @@
-/* Sources that are no plain path: "emoji:" (or emoji:FONT) and "sqlite:FILE?table=NAME". */
+/* Sources that are no plain path: "emoji:" (or emoji:FONT), "sqlite:FILE?table=NAME" and
+ * "postgresql://HOST/DATABASE?table=NAME". */
 #ifndef ML_DATA_COLLECT_SPECIAL_H
 #define ML_DATA_COLLECT_SPECIAL_H
 

@@ -49,6 +49,7 @@ static int take(void *arg, const struct ml_web_resource *r, struct ml_error *err
                                          .type = *r->type ? r->type : NULL,
                                          .bytes = r->bytes,
                                          .size = r->size,
+                                         .charset = r->charset,
                                          .consent = *r->consent ? r->consent : NULL,
                                          .licence = *r->licence ? r->licence : NULL};
     const struct ml_fetch fetch = {.uri = r->asked,
@@ -143,7 +144,7 @@ int ml_collect_web(struct ml_workspace *ws, const char *const *seeds, size_t see
                                            .depth = o->depth,
                                            .max_pages = o->max_pages,
                                            .seconds = o->seconds_apart,
-                                           .allow_denied = o->allow_denied,
+                                           .allow_denied = common->allow_denied,
                                            .http = {.allowed_hosts = o->allowed_hosts,
                                                     .allowed_count = o->allowed_count,
                                                     .cancel = o->cancel,

@@ -13,7 +13,6 @@ struct ml_collect_web_options {
     uint64_t max_pages;               /* 0: 1,000 */
     const char *const *allowed_hosts; /* may have private addresses */
     size_t allowed_count;
-    bool allow_denied;    /* collect what may not be used for training too, with its verdict */
     double seconds_apart; /* between requests to one host; 0: 1 */
     const volatile int *cancel;
 };

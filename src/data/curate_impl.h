@@ -2,14 +2,19 @@
 #ifndef ML_DATA_CURATE_IMPL_H
 #define ML_DATA_CURATE_IMPL_H
 
+#include <pthread.h>
+
 #include "base/yaml.h"
 #include "data/curation.h"
 #include "data/minhash.h"
+#include "data/picture_hash.h"
+#include "data/picture_measure.h"
 #include "data/quality.h"
 #include "data/redact.h"
 #include "data/text_set.h"
 #include "text/language.h"
 
+enum { ML_CURATE_LIMITS = 8 };
 enum { ML_CURATE_WORDS = 64 }; /* languages, licences, datasets of one step at most */
 
 /* One step of a recipe; each kind looks at its own members. */
@@ -25,6 +30,7 @@ struct ml_curate_step {
     int run;
     const char *by;
     struct ml_quality_plan plan;
+    double limits[ML_CURATE_LIMITS]; /* of media, in the order of their table (curate_media.c) */
 };
 
 /* A record on its way. */
@@ -40,6 +46,9 @@ struct ml_curate_item {
     struct ml_signature *signature; /* of the batch; valid when is_signed */
     bool is_signed;
     uint32_t redacted[ML_PII_COUNT];
+    struct ml_picture_facts picture; /* when it was decoded */
+    uint64_t picture_hash;           /* when has_hash */
+    bool was_decoded, has_hash;
     uint64_t touched; /* bit i: step i changed it */
     int dropped_at;   /* index of the step, -1: kept */
     char why[64];
@@ -73,6 +82,9 @@ struct ml_curate_run {
     struct ml_text_set seen;           /* exact_duplicates */
     struct ml_near_index near, splits; /* near_duplicates; split: id = 3 * number + split */
     struct ml_text_set exam;           /* decontaminate */
+    struct ml_hash_index pictures;     /* picture_duplicates */
+    struct ml_hash_index split_pictures[3];
+    pthread_mutex_t reading; /* of media, by the threads of a step */
     struct ml_curate_split_key *keys;
     int key_count;
 };
@@ -96,6 +108,37 @@ struct ml_curate_kind {
     bool any_kind; /* pictures, sound and film too; else only texts */
 };
 const struct ml_curate_kind *ml_curate_kinds(int *count);
+
+/* Steps of media (curate_media.c). */
+extern const char *const ml_curate_picture_options[], *const ml_curate_sound_options[],
+                                                          *const ml_curate_film_options[],
+                                                              *const ml_curate_alike_options[];
+int ml_curate_parse_picture(struct ml_curate_step *step, const struct ml_yaml *map,
+                            const char *file, struct ml_error *err);
+int ml_curate_parse_sound(struct ml_curate_step *step, const struct ml_yaml *map, const char *file,
+                          struct ml_error *err);
+int ml_curate_parse_film(struct ml_curate_step *step, const struct ml_yaml *map, const char *file,
+                         struct ml_error *err);
+int ml_curate_parse_alike(struct ml_curate_step *step, const struct ml_yaml *map, const char *file,
+                          struct ml_error *err);
+int ml_curate_begin_media(struct ml_curate_run *run, const struct ml_curate_step *step,
+                          struct ml_error *err);
+int ml_curate_each_picture(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
+                           struct ml_curate_item *item, struct ml_error *err);
+int ml_curate_each_sound(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
+                         struct ml_curate_item *item, struct ml_error *err);
+int ml_curate_each_film(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
+                        struct ml_curate_item *item, struct ml_error *err);
+int ml_curate_each_alike(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
+                         struct ml_curate_item *item, struct ml_error *err);
+/* For `split`: decodes a picture where that can be done, and leaves other records alone. */
+int ml_curate_hash_picture(struct ml_curate_run *run, struct ml_curate_item *item,
+                           struct ml_error *err);
+/* The splits that pictures like it are in: bit i is split i. */
+unsigned ml_curate_picture_splits(const struct ml_curate_run *run,
+                                  const struct ml_curate_item *item);
+int ml_curate_join_alike(struct ml_curate_run *run, int step, struct ml_curate_item *item,
+                         struct ml_error *err);
 
 struct ml_curate_recipe {
     const char *input, *output;

@@ -331,6 +331,9 @@ static void end_run(struct ml_curate_run *run)
     ml_text_set_clear(&run->exam);
     ml_near_index_clear(&run->near);
     ml_near_index_clear(&run->splits);
+    ml_hash_index_clear(&run->pictures);
+    for (int i = 0; i < 3; i++)
+        ml_hash_index_clear(&run->split_pictures[i]);
     ml_mem_free(run->keys);
 }
 
@@ -369,7 +372,11 @@ int ml_curate(struct ml_workspace *ws, const struct ml_curate_recipe *recipe,
     const struct ml_curate_options *o = options ? options : &defaults;
     const char *output = o->output ? o->output : recipe->output;
     const char *from = o->input ? o->input : recipe->input;
-    struct ml_curate_run run = {.workspace = ws, .options = o, .recipe = recipe, .report = report};
+    struct ml_curate_run run = {.workspace = ws,
+                                .options = o,
+                                .recipe = recipe,
+                                .report = report,
+                                .reading = PTHREAD_MUTEX_INITIALIZER};
     struct batch batch = {0};
     struct pass pass = {.run = &run, .batch = &batch};
     struct ml_dataset input;

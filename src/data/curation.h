@@ -42,7 +42,6 @@ struct ml_curate_options {
     const char *input, *output; /* instead of the recipe's */
     bool dry_run;
     struct ml_pool *pool; /* NULL: one thread */
-    uint64_t seed;        /* of the splits */
     /* Now and then; non-zero stops with ML_ERR_CANCELLED: nothing of the run is in a dataset then.
      * May be NULL. */
     int (*progress)(void *arg, int64_t done, int64_t total);

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/rng.h"
 #include "base/words.h"
+#include "data/augment_text.h"
 #include "data/record_fields.h"
 #include "data/text_set.h"
 #include "text/template.h"
@@ -30,6 +31,9 @@ struct reading {
     struct kept *kept;
     int64_t count, capacity;
     struct ml_text_set seen;
+    int copies; /* of each training record */
+    struct ml_synonyms *synonyms;
+    struct ml_augment_work work;
     const char *names[MAX_NAMES]; /* of the fields that records have */
     int name_count;
 };
@@ -206,29 +210,70 @@ static void add_plain(struct ml_dataset_document *list, int64_t *count, const st
             .text = k->fields.text + from, .size = to - from, .record = k->id};
 }
 
-/* Few long texts: the end of each is held out, cut between two characters. */
-static void split_ends(struct reading *r)
+/* ---- variants ---- */
+
+/* The text of copy number `copy` (from 1), in r->work.out. */
+static int vary(struct reading *r, const struct kept *k, int copy, const char *text, size_t n,
+                struct ml_error *err)
+{
+    struct ml_rng rng;
+    const struct ml_augment_plan plan = {.share = r->options->augment, .synonyms = r->synonyms};
+    ml_rng_init(&rng, r->options->seed, (k->draw ^ 0x6175676D656E7465u) + (uint64_t)copy);
+    return ml_augment_text(&r->work, &plan, ML_AUGMENT_TRAIN, text, n, &rng, err);
+}
+
+/* The stretch of a training text, and its variants. */
+static int add_training(struct reading *r, const struct kept *k, size_t from, size_t to,
+                        struct ml_error *err)
 {
     struct ml_dataset_text *out = r->out;
-    for (int64_t i = 0; i < r->count; i++) {
+    int status = 0;
+    add_plain(out->train, &out->train_count, k, from, to);
+    for (int copy = 1; copy < r->copies && status == 0 && to > from; copy++) {
+        status = vary(r, k, copy, k->fields.text + from, to - from, err);
+        if (status || r->work.out.size == 0)
+            continue;
+        char *text = ml_arena_strndup(&out->arena, r->work.out.data, r->work.out.size);
+        if (!text)
+            return out_of_memory(err);
+        out->train[out->train_count++] =
+            (struct ml_dataset_document){.text = text, .size = r->work.out.size, .record = k->id};
+    }
+    return status;
+}
+
+/* Few long texts: the end of each is held out, cut between two characters. */
+static int split_ends(struct reading *r, struct ml_error *err)
+{
+    struct ml_dataset_text *out = r->out;
+    int status = 0;
+    for (int64_t i = 0; i < r->count && status == 0; i++) {
         const struct kept *k = &r->kept[i];
         size_t size = k->fields.size, cut = (size_t)((double)size * (1 - r->options->validation));
         while (cut > 0 && cut < size && ((unsigned char)k->fields.text[cut] & 0xc0) == 0x80)
             cut--;
-        add_plain(out->train, &out->train_count, k, 0, cut);
+        status = add_training(r, k, 0, cut, err);
         add_plain(out->validation, &out->validation_count, k, cut, size);
     }
+    return status;
 }
 
-/* copy -1: to be held out, with all that it has. */
+/* copy -1: to be held out, with all that it has and as it is. */
 static int render(struct reading *r, struct kept *k, int copy, struct ml_filled *filled,
                   struct ml_dataset_document *out, struct ml_error *err)
 {
     struct ml_rng rng;
     const struct ml_template_drop drop = {copy < 0 ? 0 : r->options->drop, &rng};
+    struct ml_record_fields fields = k->fields;
+    int status = 0;
     ml_rng_init(&rng, r->options->seed, k->draw + (uint64_t)(copy < 0 ? 0 : copy));
-    int status =
-        ml_template_fill(r->template, ml_record_fields_find, &k->fields, &drop, filled, err);
+    if (copy > 0 && r->options->augment > 0) {
+        status = vary(r, k, copy, fields.text, fields.size, err);
+        fields.text = r->work.out.size ? r->work.out.data : "";
+        fields.size = r->work.out.size;
+    }
+    if (status == 0)
+        status = ml_template_fill(r->template, ml_record_fields_find, &fields, &drop, filled, err);
     if (status != 0)
         return status;
     struct ml_arena *arena = &r->out->arena;
@@ -247,13 +292,13 @@ static int add_rendered(struct reading *r, struct kept *k, bool held, struct ml_
                         struct ml_error *err)
 {
     struct ml_dataset_text *out = r->out;
-    int copies = r->options->copies > 1 ? r->options->copies : 1, status = 0;
+    int status = 0;
     if (held) {
         status = render(r, k, -1, filled, &out->validation[out->validation_count], err);
         out->validation_count += status == 0;
         return status;
     }
-    for (int copy = 0; copy < copies && status == 0; copy++) {
+    for (int copy = 0; copy < r->copies && status == 0; copy++) {
         status = render(r, k, copy, filled, &out->train[out->train_count], err);
         out->train_count += status == 0;
     }
@@ -279,9 +324,10 @@ static int split_records(struct reading *r, struct ml_error *err)
                     (k->draw == lowest || (double)k->draw < share * 0x1p64);
         if (r->template)
             status = add_rendered(r, k, held, &filled, err);
+        else if (held)
+            add_plain(out->validation, &out->validation_count, k, 0, k->fields.size);
         else
-            add_plain(held ? out->validation : out->train,
-                      held ? &out->validation_count : &out->train_count, k, 0, k->fields.size);
+            status = add_training(r, k, 0, k->fields.size, err);
     }
     ml_filled_clear(&filled);
     return status;
@@ -291,15 +337,18 @@ static int split(struct reading *r, struct ml_error *err)
 {
     struct ml_dataset_text *out = r->out;
     bool ends = !r->template && r->count < ML_DATASET_TEXT_FEW && r->options->validation > 0;
-    int copies = r->template && r->options->copies > 1 ? r->options->copies : 1;
+    bool augment = r->options->augment > 0;
+    r->copies = r->options->copies > 1 ? r->options->copies : 1;
+    if (augment && r->copies == 1)
+        r->copies = ml_augment_copies(r->count);
+    if (!augment && !r->template)
+        r->copies = 1;
     size_t size = sizeof(struct ml_dataset_document);
-    out->train = ml_arena_calloc(&out->arena, (size_t)(r->count * copies) + 1, size);
+    out->train = ml_arena_calloc(&out->arena, (size_t)(r->count * r->copies) + 1, size);
     out->validation = ml_arena_calloc(&out->arena, (size_t)r->count + 1, size);
     if (!out->train || !out->validation)
         return out_of_memory(err);
-    if (ends)
-        split_ends(r);
-    return ends ? 0 : split_records(r, err);
+    return ends ? split_ends(r, err) : split_records(r, err);
 }
 
 static int nothing_left(const struct reading *r, struct ml_error *err)
@@ -318,6 +367,8 @@ static int open_all(struct reading *r, struct ml_error *err)
     int status = 0;
     if (*template)
         status = ml_template_parse(&r->template, &r->fields, template, strlen(template), err);
+    if (status == 0 && r->options->augment > 0 && r->options->synonyms && *r->options->synonyms)
+        status = ml_synonyms_load(&r->synonyms, r->options->synonyms, err);
     if (status == 0)
         status = read_records(r, err);
     if (status == 0 && r->out->records > 0)
@@ -345,6 +396,8 @@ int ml_dataset_text_open(struct ml_dataset_text *out, struct ml_workspace *works
     int status = open_all(&r, err);
     ml_mem_free(r.kept);
     ml_text_set_clear(&r.seen);
+    ml_synonyms_free(r.synonyms);
+    ml_augment_work_clear(&r.work);
     ml_arena_clear(&r.fields);
     ml_arena_clear(&r.one);
     if (status != 0)

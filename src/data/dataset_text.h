@@ -10,11 +10,15 @@ struct ml_dataset_text_options {
     const char *template;       /* text/template.h; NULL or "": the record's text alone */
     const char *const *require; /* fields that a record must have */
     int require_count;
-    double validation; /* share held out, in [0, 1) */
-    bool dedup;        /* a text that appeared before is left out */
-    int copies;        /* renderings of each training record; 0 is taken as 1 */
-    double drop;       /* chance that an optional stretch of the template is left out */
-    uint64_t seed;     /* of the drops */
+    double validation;    /* share held out, in [0, 1) */
+    bool dedup;           /* a text that appeared before is left out */
+    int copies;           /* of each training record; 0 is taken as 1 */
+    double augment;       /* share of the words that is changed in each copy but the first
+                             (data/augment_text.h); 0: none. With it, 0 or 1 copies are as many as EDA
+                             recommends for the number of records */
+    const char *synonyms; /* file of them (data/synonyms.h); NULL or "": none */
+    double drop;          /* chance that an optional stretch of the template is left out */
+    uint64_t seed;        /* of the drops */
     const volatile int *cancel;
 };
 

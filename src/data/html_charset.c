@@ -256,8 +256,8 @@ static int guess(struct ml_html_decoded *out, const char *bytes, size_t n, const
     return status || known ? status : borrow(out, bytes, n);
 }
 
-static int decode(struct ml_html_decoded *out, const char *bytes, size_t n, const char *name,
-                  struct ml_error *err)
+static int decode(struct ml_html_decoded *out, const char *bytes, size_t n, const char *served,
+                  const char *name, struct ml_error *err)
 {
     const char *charset = utf16_of((const unsigned char *)bytes, n);
     bool known = false;
@@ -269,7 +269,9 @@ static int decode(struct ml_html_decoded *out, const char *bytes, size_t n, cons
     }
     if (n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0)
         return borrow(out, bytes + 3, n - 3);
-    charset = stated_charset(bytes, n);
+    charset = served ? meaning_of(served, strlen(served)) : NULL;
+    if (!charset)
+        charset = stated_charset(bytes, n);
     bool utf8 = ml_utf8_valid(bytes, n);
     if (utf8 && (!charset || strncmp(charset, "ISO-2022", 8) != 0 || holds_character(bytes, n)))
         return borrow(out, bytes, n);
@@ -281,12 +283,12 @@ static int decode(struct ml_html_decoded *out, const char *bytes, size_t n, cons
     return is_mostly_utf8(bytes, n) ? borrow(out, bytes, n) : guess(out, bytes, n, name, err);
 }
 
-int ml_html_decode(struct ml_html_decoded *out, const char *bytes, size_t n, const char *name,
-                   struct ml_error *err)
+int ml_html_decode(struct ml_html_decoded *out, const char *bytes, size_t n, const char *charset,
+                   const char *name, struct ml_error *err)
 {
     struct ml_html_decoded decoded = {.text = "", .charset = "UTF-8"};
     int status = n > ML_HTML_MAX_BYTES ? fail_size(name, err)
-                                       : decode(&decoded, n ? bytes : "", n, name, err);
+                                       : decode(&decoded, n ? bytes : "", n, charset, name, err);
     if (status) {
         ml_buffer_clear(&decoded.own);
         return status;

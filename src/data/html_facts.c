@@ -189,6 +189,17 @@ static int read_link(struct finding *f, struct ml_html_tree *tree, uint32_t node
     return status;
 }
 
+/* A link that people can see, as the buttons of Creative Commons are. */
+static int read_anchor(struct finding *f, struct ml_html_tree *tree, uint32_t node,
+                       struct ml_error *err)
+{
+    const char *rel = NULL;
+    int status = f->facts->licence ? 0 : attribute(&rel, tree, node, "rel", err);
+    if (status == 0 && rel && strcasecmp(rel, "license") == 0)
+        status = attribute(&f->facts->licence, tree, node, "href", err);
+    return status;
+}
+
 static int read_node(struct finding *f, struct ml_html_tree *tree, uint32_t i, struct ml_error *err)
 {
     switch (tree->nodes[i].tag) {
@@ -198,6 +209,8 @@ static int read_node(struct finding *f, struct ml_html_tree *tree, uint32_t i, s
         return read_meta(f->meta, tree, i, err);
     case ML_HTML_LINK:
         return read_link(f, tree, i, err);
+    case ML_HTML_A:
+        return read_anchor(f, tree, i, err);
     case ML_HTML_TITLE:
         return f->title ? 0 : text_of(&f->title, tree, i, err);
     case ML_HTML_TIME:

@@ -10,7 +10,8 @@ struct ml_html_facts {
     const char *robots; /* of <meta name=robots>: "noindex", "noai" ... */
 };
 /* From <title>, <meta> (plain names, og:, article:, twitter:, Dublin Core), <link rel=canonical>,
- * <link rel=license>, <html lang>, JSON-LD of an article, and <time> when nothing else has a date.
+ * rel=license of <link> or <a>, <html lang>, JSON-LD of an article, and <time> when nothing else
+ * has a date.
  */
 int ml_html_find_facts(struct ml_html_facts *out, struct ml_html_tree *tree, struct ml_error *err);
 /* As a JSON object of the fields that are there (but the title); free with ml_mem_free. */

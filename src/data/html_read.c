@@ -1,5 +1,7 @@
 #include "data/html_read.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -9,10 +11,41 @@
 #include "data/html_main.h"
 #include "data/html_text.h"
 
+#define DENIED "denied: <meta name=robots> noai"
+
 /* Whether the page forbids its use for training: <meta name="robots" content="noai">. */
 static bool forbids(const struct ml_html_facts *facts)
 {
     return facts->robots && strcasestr(facts->robots, "noai") != NULL;
+}
+
+/* The SPDX name of a Creative Commons licence by its address ("https://creativecommons.org/
+ * licenses/by-sa/4.0/" is CC-BY-SA-4.0); NULL for others and for those of one country. */
+static const char *spdx_of(const char *url, char out[32])
+{
+    static const char *const kinds[] = {"by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd"};
+    const char *at = url ? strcasestr(url, "creativecommons.org/") : NULL;
+    if (!at)
+        return NULL;
+    at += strlen("creativecommons.org/");
+    if (strncasecmp(at, "publicdomain/zero/1.0", 21) == 0)
+        return "CC0-1.0";
+    if (strncasecmp(at, "licenses/", 9) != 0)
+        return NULL;
+    at += 9;
+    size_t kind = strcspn(at, "/"), version = strspn(at + kind + (at[kind] == '/'), "0123456789.");
+    const char *number = at + kind + (at[kind] == '/'), *rest = number + version;
+    bool known = false;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        known = known || (strlen(kinds[i]) == kind && strncasecmp(kinds[i], at, kind) == 0);
+    if (!known || version != 3 ||
+        (*rest && strcmp(rest, "/") != 0 && strncmp(rest, "/deed", 5) != 0 &&
+         strncmp(rest, "/legal", 6) != 0))
+        return NULL;
+    int n = snprintf(out, 32, "CC-%.*s-%.3s", (int)kind, at, number);
+    for (int i = 0; i < n; i++)
+        out[i] = (char)toupper((unsigned char)out[i]);
+    return out;
 }
 
 static int give(const struct ml_reader_input *input, struct ml_html_tree *tree,
@@ -21,16 +54,10 @@ static int give(const struct ml_reader_input *input, struct ml_html_tree *tree,
     struct ml_html_main chosen;
     struct ml_html_facts facts;
     struct ml_buffer text = {0};
-    char *meta = NULL;
+    char *meta = NULL, licence[32];
     int status = ml_html_find_main(&chosen, tree, err);
     if (status == 0)
         status = ml_html_find_facts(&facts, tree, err);
-    if (status == 0 && forbids(&facts)) {
-        if (sink->left_out)
-            sink->left_out(sink->arg, input->uri,
-                           "the page says that it must not be used for training (robots: noai)");
-        return 0;
-    }
     if (status == 0)
         status = ml_html_write_text(&text, tree, chosen.root, chosen.left_out, err);
     if (status == 0)
@@ -41,7 +68,9 @@ static int give(const struct ml_reader_input *input, struct ml_html_tree *tree,
                                              .bytes = text.data ? text.data : "",
                                              .size = text.size,
                                              .title = facts.title,
-                                             .meta = meta};
+                                             .meta = meta,
+                                             .consent = forbids(&facts) ? DENIED : NULL,
+                                             .licence = spdx_of(facts.licence, licence)};
         if (text.size)
             status = sink->document(sink->arg, &document, err);
         else if (sink->left_out)
@@ -58,7 +87,8 @@ static int read_page(const struct ml_reader_input *input, const struct ml_reader
     struct ml_html_decoded decoded = {0};
     struct ml_html_tree tree = {0};
     (void)limits; /* a page has its own (html_tree.h), and its text is no longer than the page */
-    int status = ml_html_decode(&decoded, input->bytes, input->size, input->uri, err);
+    int status =
+        ml_html_decode(&decoded, input->bytes, input->size, input->charset, input->uri, err);
     if (status == 0)
         status = ml_html_parse(&tree, decoded.text, decoded.size, input->uri, err);
     if (status == 0)

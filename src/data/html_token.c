@@ -97,6 +97,8 @@ size_t ml_html_find_end_tag(const char *text, size_t at, size_t n, struct ml_htm
 
 bool ml_html_next_attribute(struct ml_html_attribute *out, struct ml_html_span *rest)
 {
+    if (rest->n == 0) /* then there may be no address at all */
+        return false;
     const char *at = rest->at, *end = rest->at + rest->n;
     while (at < end && (is_space(*at) || *at == '/'))
         at++;

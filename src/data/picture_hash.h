@@ -23,15 +23,11 @@ int ml_picture_hash(uint64_t *out, const uint8_t *rgb, int width, int height, st
 /* Bits in which they differ: 0..64. */
 int ml_picture_hash_distance(uint64_t a, uint64_t b);
 
-/* Hashes that were kept. Zero-initialise. 12 bytes each while few, some 150 beyond 4,096. Up to
- * radius 15 the search is exact and does not look at all: of four bands of 16 bits one differs in
- * at most radius / 4 bits (Norouzi, Punjani & Fleet, "Fast search in Hamming space with multi-index
- * hashing", CVPR 2012). Beyond that, and while few, all are looked at. */
+/* Hashes that were kept; a search looks at all, which is exact and takes a millisecond or two for a
+ * million: less than a picture takes to be decoded. Zero-initialise. */
 struct ml_hash_index {
-    uint64_t *hashes;
-    int64_t *ids;
+    struct ml_hash_entry *entries;
     size_t count, capacity;
-    struct ml_hash_bucket *buckets; /* [4, 65536], or NULL */
 };
 int ml_hash_index_add(struct ml_hash_index *index, uint64_t hash, int64_t id, struct ml_error *err);
 /* The id of the one that was added first among those within radius; false: none. distance may be

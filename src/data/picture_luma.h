@@ -1,23 +1,17 @@
-/* Luma of RGB pictures, and smaller ones of it: for measures and hashes. */
+/* The brightness of a picture, at any size. */
 #ifndef ML_DATA_PICTURE_LUMA_H
 #define ML_DATA_PICTURE_LUMA_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "maliang/error.h"
 
-enum { ML_PICTURE_SIDE = 65535 }; /* pixels: the longest side that is looked at */
+enum { ML_PICTURE_SIDE = 65535 }; /* pixels: the longest side */
 
-struct ml_picture_span {
-    const uint8_t *rgb; /* [height, width, 3] */
-    int width, height;
-};
-
-/* out: [out_height, out_width], 0..255, each the mean of luma (BT.601) over its share of the
- * picture, parts of pixels by their area; out may be larger than the picture too. counts: how many
- * pixels have each luma, rounded to 0..255; may be NULL. */
-int ml_picture_luma(float *out, int out_width, int out_height, const struct ml_picture_span *in,
-                    size_t counts[256], struct ml_error *err);
+/* Luma of ITU-R BT.601, 0 ... 255, of [height, width, 3] bytes, as means over areas: out is
+ * [out_height, out_width]. ML_ERR_ARG: a side outside 1 ... ML_PICTURE_SIDE. */
+int ml_luma_scale(float *out, int out_width, int out_height, const uint8_t *rgb, int width,
+                  int height, struct ml_error *err);
+int ml_picture_sides(int width, int height, struct ml_error *err);
 
 #endif

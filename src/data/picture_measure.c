@@ -6,72 +6,70 @@
 #include "base/fail.h"
 #include "data/picture_luma.h"
 
-/* Of the Laplacian 0 1 0, 1 -4 1, 0 1 0 where all of it lies in the picture. */
+/* Mean, contrast, shares of dark and bright pixels. */
+static void measure_levels(struct ml_picture_facts *f, const uint8_t *rgb, size_t n)
+{
+    uint64_t counts[256] = {0}, dark = 0, bright = 0;
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++, rgb += 3)
+        counts[(rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16]++;
+    for (int v = 0; v < 256; v++) {
+        double luma = v / 255.0, count = (double)counts[v];
+        sum += count * luma;
+        squares += count * luma * luma;
+        dark += v < 16 ? counts[v] : 0;
+        bright += v > 239 ? counts[v] : 0;
+    }
+    double pixels = (double)n, variance;
+    f->mean = sum / pixels;
+    variance = squares / pixels - f->mean * f->mean;
+    f->contrast = variance > 0 ? sqrt(variance) : 0;
+    f->dark = (double)dark / pixels;
+    f->bright = (double)bright / pixels;
+}
+
 static double laplacian_variance(const float *luma, int width, int height)
 {
-    double sum = 0, squares = 0;
-    if (width < 3 || height < 3)
-        return 0;
-    for (int y = 1; y < height - 1; y++) {
-        const float *row = luma + (size_t)y * (size_t)width;
-        float row_sum = 0, row_squares = 0;
-        for (int x = 1; x < width - 1; x++) {
-            float v = row[x - 1] + row[x + 1] + row[x - width] + row[x + width] - 4 * row[x];
-            row_sum += v;
-            row_squares += v * v;
+    double sum = 0, squares = 0, count = (double)(width - 2) * (height - 2);
+    for (int y = 1; y + 1 < height; y++)
+        for (int x = 1; x + 1 < width; x++) {
+            const float *at = luma + (size_t)y * (size_t)width + (size_t)x;
+            double v = (double)at[-1] + at[1] + at[-width] + at[width] - 4.0 * at[0];
+            sum += v;
+            squares += v * v;
         }
-        sum += row_sum;
-        squares += row_squares;
-    }
-    double n = (double)(width - 2) * (height - 2);
-    double variance = squares / n - sum / n * (sum / n);
-    return variance > 0 ? variance : 0;
+    return squares / count - sum / count * (sum / count);
 }
 
-static void measure_counts(struct ml_picture_facts *facts, const size_t counts[256])
+static int measure_sharpness(double *out, const uint8_t *rgb, int width, int height,
+                             struct ml_error *err)
 {
-    double n = 0, sum = 0, squares = 0, dark = 0, bright = 0;
-    for (int i = 0; i < 256; i++) {
-        double c = (double)counts[i];
-        n += c;
-        sum += c * i;
-        squares += c * i * i;
-        dark += i < 16 ? c : 0;
-        bright += i > 239 ? c : 0;
-    }
-    double mean = sum / n, variance = squares / n - mean * mean;
-    facts->mean = mean / 255;
-    facts->contrast = variance > 0 ? sqrt(variance) / 255 : 0;
-    facts->dark = dark / n;
-    facts->bright = bright / n;
-}
-
-/* The side that belongs to `side` when the longer one becomes ML_PICTURE_MEASURED. */
-static int scaled_side(int side, int longer)
-{
-    if (longer <= ML_PICTURE_MEASURED)
-        return side;
-    int scaled = (int)(((int64_t)side * ML_PICTURE_MEASURED + longer / 2) / longer);
-    return scaled > 0 ? scaled : 1;
+    int longer = width > height ? width : height;
+    double scale = longer > ML_PICTURE_MEASURED ? (double)ML_PICTURE_MEASURED / longer : 1;
+    int w = (int)lround(width * scale), h = (int)lround(height * scale);
+    *out = 0;
+    if (w < 3 || h < 3)
+        return 0;
+    float *luma = ml_mem_alloc((size_t)w * (size_t)h * sizeof *luma);
+    if (!luma)
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory measuring a picture");
+    int status = ml_luma_scale(luma, w, h, rgb, width, height, err);
+    if (status == 0)
+        *out = laplacian_variance(luma, w, h);
+    ml_mem_free(luma);
+    return status;
 }
 
 int ml_picture_measure(struct ml_picture_facts *out, const uint8_t *rgb, int width, int height,
                        struct ml_error *err)
 {
-    struct ml_picture_span in = {rgb, width, height};
     struct ml_picture_facts facts = {.width = width, .height = height};
-    size_t counts[256];
-    int longer = width > height ? width : height;
-    int w = scaled_side(width > 0 ? width : 1, longer);
-    int h = scaled_side(height > 0 ? height : 1, longer);
-    float *luma = ml_mem_alloc((size_t)w * (size_t)h * sizeof *luma);
-    int status = luma ? ml_picture_luma(luma, w, h, &in, counts, err)
-                      : ml_fail(err, ML_ERR_MEMORY, "out of memory measuring a picture");
-    if (status == 0) {
-        facts.sharpness = laplacian_variance(luma, w, h);
-        measure_counts(&facts, counts);
-        *out = facts;
-    }
-    ml_mem_free(luma);
-    return status;
+    int status = ml_picture_sides(width, height, err);
+    if (status == 0)
+        status = measure_sharpness(&facts.sharpness, rgb, width, height, err);
+    if (status)
+        return status;
+    measure_levels(&facts, rgb, (size_t)width * (size_t)height);
+    *out = facts;
+    return 0;
 }

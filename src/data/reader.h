@@ -19,6 +19,7 @@ struct ml_reader_input {
     const char *type; /* media type as the source states it, without parameters; NULL: not stated */
     const char *bytes;
     size_t size;
+    const char *charset; /* as the source states it; NULL or "": not stated */
 };
 
 /* One piece of text or media that came out, borrowed for the call. */
@@ -29,6 +30,9 @@ struct ml_document {
     size_t size;
     const char *title; /* NULL: none */
     const char *meta;  /* JSON object of further fields; NULL: none */
+    /* What it says of itself; NULL: nothing. */
+    const char *consent; /* "denied: WHERE WHAT" */
+    const char *licence; /* SPDX expression */
 };
 
 /* A file within the input (archive, WARC): the caller reads it with the reader of its own type. */
@@ -37,6 +41,8 @@ struct ml_member {
     const char *type; /* NULL: by its name */
     const char *bytes;
     size_t size;
+    const char *charset; /* as the source states it; NULL: not stated */
+    const char *consent; /* "denied: WHERE WHAT"; NULL: nothing was stated against training */
 };
 
 /* Where results go. Non-zero is returned at once. A reader of documents calls `document` only, a

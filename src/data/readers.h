@@ -30,6 +30,7 @@ extern const struct ml_reader ml_reader_pdf;
 extern const struct ml_reader ml_reader_subtitle;
 /* Not in the table: they read what a user names by a scheme. */
 extern const struct ml_reader ml_reader_emoji;
+extern const struct ml_reader ml_reader_postgres;
 extern const struct ml_reader ml_reader_sqlite;
 
 #endif

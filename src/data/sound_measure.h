@@ -24,9 +24,10 @@ struct ml_sound_facts {
     double noise_db;      /* the frame at the 10th percentile from below */
     double snr_db;        /* level_db - noise_db: of speech with pauses; near 0 of steady sounds */
     double silence_share; /* of frames under the level of ml_sound_silence */
-    /* Of samples in runs of three or more at the same extreme: at 0.99 of full scale or above, or
-     * at the file's own peak where that is lower (clipped, then turned down) but above 0.1. A run
-     * counts only if the curve breaks off at one of its ends, as no smooth low tone does. */
+    /* Of samples in flat runs of three or more at an extreme: at 0.99 of full scale or above, or at
+     * the file's own peak where that is lower (clipped, then turned down) but above 0.1. A run
+     * counts only if the curve breaks off at one of its ends, as no smooth low tone does. What a
+     * lossy coding made of a clipped wave is not flat any more, and is not seen. */
     double clipped_share;
     int rate, channels;
 };

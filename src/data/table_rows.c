@@ -65,6 +65,28 @@ struct ml_row_keys ml_row_keys(const json_t *row)
     return keys;
 }
 
+int ml_row_keys_of(struct ml_row_keys *keys, const char *const *names, int count,
+                   struct ml_error *err)
+{
+    struct ml_row_keys found = {0};
+    json_t *row = json_object();
+    bool full = !row;
+    for (int i = 0; i < count && !full; i++)
+        full = json_object_set_new(row, names[i], json_string("")) != 0;
+    const struct ml_row_keys own = full ? found : ml_row_keys(row);
+    for (int i = 0; i < count; i++) {
+        if (own.text && strcmp(own.text, names[i]) == 0)
+            found.text = names[i];
+        if (own.title && strcmp(own.title, names[i]) == 0)
+            found.title = names[i];
+    }
+    json_decref(row);
+    if (full)
+        return ml_fail(err, ML_ERR_MEMORY, "out of memory reading a table");
+    *keys = found;
+    return 0;
+}
+
 /* ---- the text ---- */
 
 /* With \n at line ends. */

@@ -19,6 +19,10 @@ struct ml_row_keys {
 /* By the names that the object has. A title without a text is the text. */
 struct ml_row_keys ml_row_keys(const json_t *row);
 
+/* The same for a table, whose columns are text for all that is known; *keys borrows the names. */
+int ml_row_keys_of(struct ml_row_keys *keys, const char *const *names, int count,
+                   struct ml_error *err);
+
 /* Gives the row to the sink: a document, or `what` left out when its text is empty. The text is a
  * string, or strings that are joined by line ends. Fields that are no string, number, truth value,
  * list or object are not kept; the object is emptied of its text and title. */

@@ -179,24 +179,13 @@ static int name_columns(struct table *t, struct ml_error *err)
 {
     t->columns = sqlite3_column_count(t->stmt);
     t->names = ml_arena_calloc(&t->arena, (size_t)t->columns + 1, sizeof *t->names);
-    json_t *row = json_object();
-    bool full = !t->names || !row;
+    bool full = !t->names;
     for (int i = 0; i < t->columns && !full; i++) {
         const char *name = sqlite3_column_name(t->stmt, i);
         t->names[i] = name ? ml_arena_strdup(&t->arena, name) : NULL;
-        full = !t->names[i] || json_object_set_new(row, t->names[i], json_string("")) != 0;
+        full = !t->names[i];
     }
-    if (!full) {
-        struct ml_row_keys keys = ml_row_keys(row);
-        for (int i = 0; i < t->columns; i++) {
-            if (keys.text && strcmp(keys.text, t->names[i]) == 0)
-                t->keys.text = t->names[i];
-            if (keys.title && strcmp(keys.title, t->names[i]) == 0)
-                t->keys.title = t->names[i];
-        }
-    }
-    json_decref(row);
-    return full ? fail_memory(err) : 0;
+    return full ? fail_memory(err) : ml_row_keys_of(&t->keys, t->names, t->columns, err);
 }
 
 /* ---- rows ---- */

@@ -356,12 +356,26 @@ static int plain_type(struct reader *r, const char *text, const char **out, stru
     return 0;
 }
 
-static int give(struct reader *r, const struct record *record, const char *type, const char *bytes,
-                size_t n, struct ml_error *err)
+/* What `charset=` of a Content-Type says, copied; NULL: nothing. */
+static int charset_of(struct reader *r, const char *type, const char **out, struct ml_error *err)
+{
+    const char *at = strcasestr(type, "charset=");
+    *out = NULL;
+    if (!at)
+        return 0;
+    at += strlen("charset=");
+    at += *at == '"';
+    *out = ml_arena_strndup(&r->arena, at, strcspn(at, "\"'; \t,"));
+    return *out ? 0 : fail_memory(err);
+}
+
+/* `member` has its bytes, and perhaps a verdict. */
+static int give(struct reader *r, const struct record *record, const char *type,
+                struct ml_member member, struct ml_error *err)
 {
     char number[40];
-    struct ml_member member = {.name = record->uri, .bytes = bytes, .size = n};
-    if (n == 0) {
+    member.name = record->uri;
+    if (member.size == 0) {
         leave_out(r, record, "empty");
         return 0;
     }
@@ -373,6 +387,8 @@ static int give(struct reader *r, const struct record *record, const char *type,
         member.name = number;
     }
     int status = plain_type(r, type[0] ? type : record->payload_type, &member.type, err);
+    if (status == 0)
+        status = charset_of(r, type, &member.charset, err);
     if (status)
         return status;
     status = r->sink->member(r->sink->arg, &member, err);
@@ -555,14 +571,16 @@ static int take_answer(struct reader *r, const struct record *record, const char
         why = "it holds no HTTP answer";
     else if (head.status / 100 != 2)
         why = number;
-    else if (verdict[0])
-        why = verdict;
     if (status == 0 && !why)
         status = decode_body(r, record, &head, &body, bytes + size, n - size, &why, err);
     if (status == 0 && why)
         leave_out(r, record, why);
     else if (status == 0)
-        status = give(r, record, head.type, body.size ? body.data : "", body.size, err);
+        status = give(r, record, head.type,
+                      (struct ml_member){.bytes = body.size ? body.data : "",
+                                         .size = body.size,
+                                         .consent = verdict[0] ? verdict : NULL},
+                      err);
     ml_buffer_clear(&head.robots_tag);
     ml_buffer_clear(&head.content_usage);
     ml_buffer_clear(&body);
@@ -605,8 +623,10 @@ static int take_content(struct reader *r, const struct record *record, bool *who
     status = s->packed ? 0 : count_out(s, n, err);
     bool response = strcasecmp(record->type, "response") == 0;
     if (status == 0)
-        status = response && is_http(record) ? take_answer(r, record, bytes, n, err)
-                                             : give(r, record, record->content_type, bytes, n, err);
+        status = response && is_http(record)
+                     ? take_answer(r, record, bytes, n, err)
+                     : give(r, record, record->content_type,
+                            (struct ml_member){.bytes = bytes, .size = n}, err);
     take(s, n);
     return status;
 }

@@ -99,6 +99,20 @@ void ml_blob_view_clear(struct ml_blob_view *view)
     *view = (struct ml_blob_view){0};
 }
 
+int ml_blobs_try(struct ml_workspace *ws, struct ml_error *err)
+{
+    static const char text[] = "Maliang was here to see whether bytes can be kept.\n";
+    struct ml_blob_store *store = ws->blobs;
+    char hash[ML_HASH_HEX];
+    ml_hash_text(text, sizeof text - 1, hash);
+    int status = store->driver->put(store, hash, text, sizeof text - 1, false, err);
+    if (status == 0)
+        status = store->driver->sync(store, err);
+    if (status == 0)
+        status = ml_blobs_verify(ws, hash, err);
+    return status ? status : store->driver->remove(store, hash, err);
+}
+
 int ml_blobs_verify(struct ml_workspace *ws, const char *hash, struct ml_error *err)
 {
     struct ml_blob_view read = {0};

@@ -28,6 +28,10 @@ void ml_blob_view_clear(struct ml_blob_view *view); /* accepts NULL */
 /* Reads all of it and compares its hash. ML_ERR_FORMAT when it is damaged. */
 int ml_blobs_verify(struct ml_workspace *workspace, const char *hash, struct ml_error *err);
 
+/* Puts a few bytes there, reads them back and removes them: whether bytes can be kept. The message
+ * says what cannot be done. */
+int ml_blobs_try(struct ml_workspace *workspace, struct ml_error *err);
+
 /* Where it lies if it lies in the workspace's folder, whether it exists or not. NULL: out of
  * memory. */
 char *ml_blobs_path(const struct ml_workspace *workspace, struct ml_arena *arena, const char *hash);

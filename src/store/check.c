@@ -10,7 +10,8 @@
 #include "store/datasets.h"
 #include "store/store_impl.h"
 
-#define RUN_GRACE 60 /* seconds between the row of a run and the lock on its folder */
+#define RUN_GRACE      60  /* seconds between the row of a run and the lock on its folder */
+#define CURATION_GRACE 600 /* a curation that lives writes records more often than that */
 
 /* A blob with something wrong: `id` 0 is one without a row. */
 struct suspect {
@@ -31,6 +32,7 @@ struct checker {
     bool row;             /* ... standing on one */
     char row_hash[ML_HASH_HEX];
     struct suspects orphans, bad; /* without a row; without their bytes */
+    struct suspects unnamed;      /* a row that nothing names */
     size_t compared;              /* how many bad ones the comparison found */
 };
 
@@ -357,7 +359,90 @@ static int check_runs(struct checker *c, struct ml_error *err)
     return status;
 }
 
+/* ---- rows that nothing names ---- */
+
+/* $1: when the grace ends. The records are in no dataset, have no label, and no later curation
+ * judged them; their source is not being written to. */
+#define UNFINISHED                                                                                 \
+    " FROM record WHERE source IN (SELECT id FROM source s WHERE s.uri >= 'curate:'"               \
+    " AND s.uri < 'curate;' AND NOT EXISTS (SELECT 1 FROM record n WHERE n.source = s.id"          \
+    " AND n.created > $1))"                                                                        \
+    " AND NOT EXISTS (SELECT 1 FROM dataset_record d WHERE d.record = record.id)"                  \
+    " AND NOT EXISTS (SELECT 1 FROM label l WHERE l.record = record.id)"                           \
+    " AND NOT EXISTS (SELECT 1 FROM curation_verdict v WHERE v.record = record.id)"
+
+/* A curation that was killed: its records are part of nothing, yet `find` shows them. */
+static int check_unfinished(struct checker *c, struct ml_error *err)
+{
+    struct ml_stmt *stmt;
+    int64_t grace = ml_unix_time() - CURATION_GRACE;
+    int status = ml_db_prepare(&stmt, c->ws->db, "SELECT count(*)" UNFINISHED, err);
+    if (status)
+        return status;
+    ml_stmt_put_int(stmt, grace);
+    status = ml_stmt_run_int(stmt, &c->report.unfinished, err);
+    if (status == 0 && c->report.unfinished > 0) {
+        note(c, "%lld records of curations that were killed", (long long)c->report.unfinished);
+        if (c->options->repair)
+            status = run_with(c->ws, "DELETE" UNFINISHED, grace, 0, err);
+    }
+    return status;
+}
+
+static int find_unnamed(struct checker *c, struct ml_error *err)
+{
+    static const char sql[] =
+        "SELECT id, hash, bytes FROM blob WHERE id NOT IN (SELECT blob FROM record)"
+        " AND id NOT IN (SELECT blob FROM dataset)"
+        " AND id NOT IN (SELECT blob FROM source WHERE blob IS NOT NULL) ORDER BY hash";
+    struct ml_stmt *stmt;
+    char hash[ML_HASH_HEX];
+    int got = 0, status = ml_db_prepare_many(&stmt, c->ws->db, sql, err);
+    if (status)
+        return status;
+    while (status == 0 && (got = ml_stmt_step(stmt, err)) > 0) {
+        ml_stmt_hash(stmt, 1, hash);
+        c->report.unnamed++;
+        c->report.unnamed_bytes += ml_stmt_int(stmt, 2);
+        note(c, "blob %.12s: no record, dataset or source names it", hash);
+        status = put_suspect(&c->unnamed, ml_stmt_int(stmt, 0), hash, err);
+    }
+    if (status == 0)
+        status = got < 0 ? got : ml_stmt_check(stmt, err);
+    ml_stmt_end(stmt);
+    return status;
+}
+
+/* Rows go first, and bytes only when that is certain: what is left after a kill between the two is
+ * an orphan, which the next repair removes. */
+static int check_unnamed(struct checker *c, struct ml_error *err)
+{
+    int status = find_unnamed(c, err);
+    for (size_t i = 0; status == 0 && c->options->repair && i < c->unnamed.count; i++)
+        status = run_with(c->ws, "DELETE FROM blob WHERE id = $1", c->unnamed.list[i].id, 0, err);
+    return status;
+}
+
 /* ---- all of it ---- */
+
+/* Bytes that a writer put there again since the rows went are his. */
+static int remove_unnamed(struct checker *c, struct ml_error *err)
+{
+    struct ml_blob_store *store = c->ws->blobs;
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < c->unnamed.count; i++) {
+        struct ml_stmt *stmt;
+        int64_t rows = 0;
+        status = ml_db_prepare(&stmt, c->ws->db, "SELECT count(*) FROM blob WHERE hash = $1", err);
+        if (status)
+            break;
+        ml_stmt_put_hash(stmt, c->unnamed.list[i].hash);
+        status = ml_stmt_run_int(stmt, &rows, err);
+        if (status == 0 && rows == 0)
+            status = store->driver->remove(store, c->unnamed.list[i].hash, err);
+    }
+    return status;
+}
 
 static int check_structure(struct checker *c, struct ml_error *err)
 {
@@ -371,6 +456,10 @@ static int check_structure(struct checker *c, struct ml_error *err)
         status = store->driver->leftovers(store, c->options->repair, &c->report.leftovers, err);
     if (status == 0)
         status = check_runs(c, err);
+    if (status == 0)
+        status = check_unfinished(c, err);
+    if (status == 0)
+        status = check_unnamed(c, err);
     if (status == 0 && c->options->repair)
         status = remove_orphans(c, err);
     return status;
@@ -390,7 +479,8 @@ static void sum_up(struct checker *c)
 {
     struct ml_workspace_check *r = &c->report;
     int64_t bad = r->missing + r->damaged;
-    r->problems = r->database + r->orphans + r->leftovers + bad + r->stale_runs;
+    r->problems =
+        r->database + r->orphans + r->leftovers + bad + r->stale_runs + r->unfinished + r->unnamed;
     r->remaining = c->options->repair ? r->database + bad - r->restored : r->problems;
 }
 
@@ -404,12 +494,15 @@ int ml_workspace_check(struct ml_workspace *ws, const struct ml_check_options *o
                        "%s: was opened for reading only; nothing can be repaired",
                        ml_workspace_folder(ws));
     int status = locked(&c, check_structure, err);
+    if (status == 0 && c.options->repair && c.unnamed.count > 0)
+        status = locked(&c, remove_unnamed, err);
     if (status == 0 && c.options->deep)
         status = hash_all(&c, err);
     if (status == 0 && c.bad.count > 0)
         status = locked(&c, mend_blobs, err);
     ml_mem_free(c.orphans.list);
     ml_mem_free(c.bad.list);
+    ml_mem_free(c.unnamed.list);
     if (status)
         return status;
     sum_up(&c);

@@ -28,6 +28,8 @@ struct ml_workspace_check {
     int64_t restored;              /* of those, manifests of datasets that repair wrote again */
     int64_t lost_records;          /* records whose bytes these were; repair marks them as replaced,
                                       and lets the next `collect` of their sources bring them back */
+    int64_t unnamed, unnamed_bytes; /* blobs whose row nothing names; repair removes both */
+    int64_t unfinished;             /* records of curations that were killed; repair removes them */
     int64_t stale_runs; /* runs that say running, but nobody runs them; repair stops them */
     int64_t problems;   /* all of the above that is wrong ... */
     int64_t remaining;  /* ... and still is: not repaired, or not repairable */

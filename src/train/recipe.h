@@ -35,7 +35,8 @@ struct ml_recipe {
         int packing;
         bool dedup;
         int64_t copies;
-        double drop;
+        double drop, augment;
+        const char *synonyms, *synonyms_sha256;
     } data;
     struct {
         int kind, pretokenizer;

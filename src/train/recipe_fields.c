@@ -57,9 +57,19 @@ static const struct ml_recipe_field fields[] = {
            "windows, none sees another."),
     BOOL("data.dedup", data.dedup, "true", "Leave out records whose text appeared before."),
     INT("data.copies", data.copies, "1", 1, 100, false,
-        "Renderings of each record by the template, each with other optional fields left out."),
+        "Copies of each record that is trained on: by the template with other optional fields left "
+        "out (data.drop), or with some words changed (data.augment)."),
     REAL("data.drop", data.drop, "0", 0, 1,
          "Chance that an optional field is left out of a rendering."),
+    REAL("data.augment", data.augment, "0", 0, 0.5,
+         "Share of the words that is changed in each copy but the first; 0: none. With it, "
+         "data.copies of 1 becomes 16, 8 or 4 by the number of records. What is held out stays as "
+         "it is."),
+    TEXT("data.synonyms", data.synonyms, "", true,
+         "File of words that mean the same, a group a line, for data.augment."),
+    TEXT("data.synonyms_sha256", data.synonyms_sha256, "", false,
+         "What that file must hold, as SHA-256 in hexadecimal. Empty: what it holds when training "
+         "starts."),
 
     CHOICE("tokenizer.kind", tokenizer.kind, tokenizers,
            "bpe: byte-level byte-pair encoding. char: one token a character."),

@@ -140,6 +140,49 @@ static void a_stopped_run_goes_on(void **state)
     same_model("tiny", "stopped");
 }
 
+static int train_varied(const char *name, const char *synonyms, const char *hash, struct watch *w,
+                        struct ml_train_result *out, struct ml_error *err)
+{
+    char file[ROUND_PATH + 32], sum[128];
+    snprintf(file, sizeof file, "data.synonyms=%s", synonyms);
+    snprintf(sum, sizeof sum, "data.synonyms_sha256=%s", hash);
+    const char *overrides[] = {"data.augment=0.2", "data.copies=3", file, sum};
+    const struct ml_train_request request = {.workspace = r.workspace,
+                                             .recipe = r.recipe,
+                                             .overrides = overrides,
+                                             .override_count = 4,
+                                             .name = name,
+                                             .cancel = &w->stop,
+                                             .progress = watch,
+                                             .arg = w};
+    return ml_engine_train(r.engine, &request, out, err);
+}
+
+/* Variants: a stopped run ends with the same bytes, wherever the synonyms lie by then, and does not
+ * go on with other synonyms. */
+static void a_run_keeps_its_synonyms(void **state)
+{
+    char words[ROUND_PATH], moved[ROUND_PATH], other[ROUND_PATH];
+    struct ml_train_result result = {0};
+    struct ml_error err = {0};
+    struct watch whole = {0}, some = {.stop_at = 3}, rest = {0};
+    round_text(round_path(&r, "words.txt", words), "fox, vixen\nwas, became\nwolf, hound\n");
+    round_text(round_path(&r, "moved.txt", moved), "fox, vixen\nwas, became\nwolf, hound\n");
+    round_text(round_path(&r, "other.txt", other), "fox, vixen\nwas, became\nwolf, cur\n");
+    round_ok(train_varied("varied", words, "", &whole, &result, &err), err);
+    round_fails(train_varied("broken", words, "", &some, &result, &err), ML_ERR_CANCELLED,
+                "goes on from here", err);
+    round_fails(train_varied("broken", other, "", &rest, &result, &err), ML_ERR_STATE,
+                "data.synonyms_sha256", err);
+    round_ok(train_varied("broken", moved, "", &rest, &result, &err), err);
+    assert_int_equal(result.resumed_from, 3);
+    same_model("varied", "broken");
+    round_fails(train_varied("another", words, "00ff", &rest, &result, &err), ML_ERR_STATE,
+                "words.txt does not hold", err);
+    round_fails(train_varied("another", "/no/such/words", "", &rest, &result, &err),
+                ML_ERR_NOT_FOUND, "/no/such/words", err);
+}
+
 /* Another recipe under the same name is refused, not mixed in; --out is where the caller is. */
 static void runs_do_not_mix(void **state)
 {
@@ -316,10 +359,15 @@ static void exports_hold_the_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(collecting_again_adds_nothing), cmocka_unit_test(a_run_tells_where_it_is),
-        cmocka_unit_test(a_stopped_run_goes_on),         cmocka_unit_test(runs_do_not_mix),
-        cmocka_unit_test(a_recipe_is_explained),         cmocka_unit_test(models_are_listed),
-        cmocka_unit_test(starters_are_listed),           cmocka_unit_test(stages_and_removal),
+        cmocka_unit_test(collecting_again_adds_nothing),
+        cmocka_unit_test(a_run_tells_where_it_is),
+        cmocka_unit_test(a_stopped_run_goes_on),
+        cmocka_unit_test(a_run_keeps_its_synonyms),
+        cmocka_unit_test(runs_do_not_mix),
+        cmocka_unit_test(a_recipe_is_explained),
+        cmocka_unit_test(models_are_listed),
+        cmocka_unit_test(starters_are_listed),
+        cmocka_unit_test(stages_and_removal),
         cmocka_unit_test(exports_hold_the_model),
     };
     return cmocka_run_group_tests_name("round", tests, setup, teardown);

@@ -38,7 +38,7 @@ refused() {
         [ "$(wc -l <"$scratch/stderr")" -eq 1 ] && grep -qF -- "$part" "$scratch/stderr"
 }
 
-commands='collect datasets label curate find train write models bench doctor completion'
+commands='init collect datasets label curate find train write models bench doctor completion'
 
 # Bytes of UTF-8 that begin a character, wide ones (from U+2E80 up) twice: columns.
 fits_80() {
@@ -65,6 +65,14 @@ completion_works() {
         [ \"\${COMPREPLY[*]}\" = train ] || exit 1
         COMP_WORDS=(maliang write --temp) COMP_CWORD=2; _maliang
         [ \"\${COMPREPLY[*]}\" = --temperature ]"
+}
+
+inits() {
+    "$maliang" init made/new | grep -q "made/new/maliang.db" || return 1
+    "$maliang" init --json -w other | grep -q '"blobs": "blobs/ in the folder"' || return 1
+    "$maliang" doctor -w made/new | grep -q sound || return 1
+    "$maliang" init broken --database 'postgresql://u:hidden@/d?host=/nowhere' 2>message && return 1
+    ! grep -q hidden message && [ ! -e broken/maliang.url ] && "$maliang" init broken
 }
 
 # A file of the material is cut short: found, marked, and brought back by collecting again.
@@ -231,6 +239,9 @@ check chats chats
 check exports exports
 check full_disk full_disk
 check damaged_model damaged_model
+check inits inits
+check init_where_one_is refused 1 "workspace already" "$maliang" init made/new
+check init_with_a_wrong_address refused 2 "postgresql://" "$maliang" init x --database mysql://h/d
 check doctor_mends doctor_mends
 check doctor_without_a_workspace refused 1 "no such workspace" "$maliang" doctor -w nowhere
 check full_stdout refused 1 "standard output" sh -c '"$1" doctor >/dev/full' sh "$maliang"

@@ -97,9 +97,8 @@ static inline void export_open(struct export_fixture *f)
     scratch_make(f->root);
     snprintf(folder, sizeof folder, "%s/ws", f->root);
     snprintf(f->out, sizeof f->out, "%s/out", f->root);
-    assert_ok(
-        ml_workspace_open(&f->ws, folder, &(struct ml_workspace_options){.create = true}, &err),
-        err);
+    const struct ml_workspace_options fresh = scratch_options();
+    assert_ok(ml_workspace_open(&f->ws, folder, &fresh, &err), err);
     export_fill(f);
     const struct ml_dataset_spec spec = {.name = "诗与画", .ids = f->ids, .id_count = 5};
     assert_ok(ml_datasets_create(f->ws, &spec, &f->dataset, NULL, &err), err);

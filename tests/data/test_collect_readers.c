@@ -366,6 +366,35 @@ static void allocations(void **state)
     }
 }
 
+/* What a page says of itself goes into its record, whether it lies in a folder or an archive. */
+static void what_pages_say(void **state)
+{
+    static const char denied[] = "<head><meta name=robots content=noai></head><p>not for machines";
+    static const char free_[] = "<p>for everybody, as it says below"
+                                "<a rel=license href=https://creativecommons.org/licenses/by/4.0/>";
+    const struct ml_collect_options all = {.allow_denied = true};
+    struct ml_error err = {0};
+    struct ml_arena arena;
+    struct ml_blob_view view = {0};
+    const char *bytes;
+    size_t n;
+    ml_arena_init(&arena, 0);
+    material_put(&m, "denied.html", denied, sizeof denied - 1);
+    material_put(&m, "free.html", free_, sizeof free_ - 1);
+    collect();
+    assert_int_equal(report.added, 1);
+    assert_int_equal(report.skipped[ML_SKIP_CONSENT].count, 1);
+    assert_non_null(strstr(report.skipped[ML_SKIP_CONSENT].examples[0], "noai"));
+    assert_string_equal(record_of("free.html", 0, &arena, &view, &bytes, &n).licence, "CC-BY-4.0");
+    ml_blob_view_clear(&view);
+    assert_ok(collect_path(m.folder, &all, &err), err);
+    assert_int_equal(report.added, 1);
+    assert_string_equal(record_of("denied.html", 0, &arena, &view, &bytes, &n).consent,
+                        "denied: <meta name=robots> noai");
+    ml_blob_view_clear(&view);
+    ml_arena_clear(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +404,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(datasets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(emoji, set_up, tear_down),
         cmocka_unit_test_setup_teardown(items, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_pages_say, set_up, tear_down),
         cmocka_unit_test_setup_teardown(allocations, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("collect_readers", tests, NULL, NULL);

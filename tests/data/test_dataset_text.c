@@ -276,6 +276,52 @@ static void damage(void **state)
     ml_arena_clear(&arena);
 }
 
+/* What is held out is the same to the byte, and the originals stay among the copies. */
+static void augmented(void **state)
+{
+    struct ml_buffer lines = {0};
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(ml_buffer_printf(&lines, NULL,
+                                          "{\"title\": \"T%d\", \"text\": \"the number of this "
+                                          "one is %d and it is not another one\"}\n",
+                                          i, i),
+                         0);
+    material_text(&m, "many.jsonl", lines.data);
+    ml_buffer_clear(&lines);
+    struct ml_dataset d = collected("many.jsonl");
+    for (int with_template = 0; with_template < 2; with_template++) {
+        struct ml_dataset_text_options options = {
+            .validation = 0.2, .template = with_template ? "{title}: {text}" : NULL};
+        struct ml_dataset_text plain = opened(&d, &options);
+        options.augment = 0.1;
+        struct ml_dataset_text more = opened(&d, &options), again = opened(&d, &options);
+        assert_int_equal(more.train_count, plain.train_count * 16);
+        assert_int_equal(more.validation_count, plain.validation_count);
+        for (int64_t i = 0; i < plain.validation_count; i++)
+            assert_true(is(&more.validation[i], plain.validation[i].text));
+        int changed = 0;
+        for (int64_t i = 0; i < more.train_count; i++) {
+            assert_true(is(&again.train[i], more.train[i].text));
+            changed += !find(plain.train, plain.train_count, &more.train[i]);
+        }
+        for (int64_t i = 0; i < plain.train_count; i++)
+            assert_non_null(find(more.train, more.train_count, &plain.train[i]));
+        assert_true(changed > more.train_count / 2);
+        options.copies = 3;
+        struct ml_dataset_text three = opened(&d, &options);
+        assert_int_equal(three.train_count, plain.train_count * 3);
+        ml_dataset_text_close(&three);
+        ml_dataset_text_close(&again);
+        ml_dataset_text_close(&more);
+        ml_dataset_text_close(&plain);
+    }
+    struct ml_dataset_text none = {0};
+    struct ml_error err = {0};
+    const struct ml_dataset_text_options bad = {.augment = 0.1, .synonyms = "/no/such/file"};
+    assert_fails(ml_dataset_text_open(&none, ws, &d, &bad, &err), ML_ERR_NOT_FOUND, "/no/such",
+                 err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(templates_and_forms, set_up, tear_down),
         cmocka_unit_test_setup_teardown(copies_and_drops, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(augmented, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("dataset_text", tests, NULL, NULL);

@@ -13,6 +13,7 @@ struct got {
     struct ml_buffer text;
     char title[200], meta[2000], left_out[300];
     int documents;
+    char consent[64], licence[32];
 };
 
 static int take(void *arg, const struct ml_document *d, struct ml_error *err)
@@ -23,6 +24,8 @@ static int take(void *arg, const struct ml_document *d, struct ml_error *err)
     assert_true(ml_utf8_valid(d->bytes, d->size));
     snprintf(g->title, sizeof g->title, "%s", d->title ? d->title : "");
     snprintf(g->meta, sizeof g->meta, "%s", d->meta ? d->meta : "");
+    snprintf(g->consent, sizeof g->consent, "%s", d->consent ? d->consent : "");
+    snprintf(g->licence, sizeof g->licence, "%s", d->licence ? d->licence : "");
     return ml_buffer_put(&g->text, d->bytes, d->size, err);
 }
 
@@ -115,13 +118,34 @@ static void test_facts(void **state)
 static void test_consent(void **state)
 {
     struct got g = read_page("<head><meta name=robots content='noai, index'></head>" STORY);
-    assert_int_equal(g.documents, 0);
-    assert_non_null(strstr(g.left_out, "training"));
+    assert_int_equal(g.documents, 1);
+    assert_string_equal(g.consent, "denied: <meta name=robots> noai");
     ml_buffer_clear(&g.text);
     g = read_page("<html><body></body></html>");
     assert_int_equal(g.documents, 0);
     assert_non_null(strstr(g.left_out, "no text"));
     ml_buffer_clear(&g.text);
+}
+
+static void test_licences(void **state)
+{
+    static const char *const cases[][2] = {
+        {"https://creativecommons.org/licenses/by-sa/4.0/", "CC-BY-SA-4.0"},
+        {"http://creativecommons.org/licenses/BY/3.0/deed.zh", "CC-BY-3.0"},
+        {"//creativecommons.org/publicdomain/zero/1.0/", "CC0-1.0"},
+        {"https://creativecommons.org/licenses/by/3.0/de/", ""}, /* another text than CC-BY-3.0 */
+        {"https://creativecommons.org/licenses/by-xx/4.0/", ""},
+        {"https://creativecommons.org/licenses/by", ""},
+        {"https://example.org/terms", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char page[1024];
+        snprintf(page, sizeof page, "<body>" STORY "<a rel=license href='%s'>terms</a>",
+                 cases[i][0]);
+        struct got g = read_page(page);
+        assert_string_equal(g.licence, cases[i][1]);
+        ml_buffer_clear(&g.text);
+    }
 }
 
 static void test_shapes(void **state)
@@ -157,13 +181,19 @@ static void test_links(void **state)
     ml_html_tree_clear(&tree);
 }
 
-static void expect_decoded(const char *bytes, size_t n, const char *charset, const char *part)
+static void expect_served(const char *bytes, size_t n, const char *served, const char *charset,
+                          const char *part)
 {
     struct ml_html_decoded d = {0};
-    assert_int_equal(ml_html_decode(&d, bytes, n, "x", NULL), 0);
+    assert_int_equal(ml_html_decode(&d, bytes, n, served, "x", NULL), 0);
     assert_string_equal(d.charset, charset);
     assert_non_null(memmem(d.text, d.size, part, strlen(part)));
     ml_html_decoded_clear(&d);
+}
+
+static void expect_decoded(const char *bytes, size_t n, const char *charset, const char *part)
+{
+    expect_served(bytes, n, NULL, charset, part);
 }
 
 static void test_charsets(void **state)
@@ -176,6 +206,11 @@ static void test_charsets(void **state)
     expect_decoded(latin, sizeof latin - 1, "WINDOWS-1252", "café €");
     expect_decoded(utf16, sizeof utf16 - 1, "UTF-16LE", "<p>神");
     expect_decoded("<p>é", 5, "UTF-8", "é");
+    /* What the server says goes before what the page says, but not before what the bytes are. */
+    expect_served("<p>\xC9\xF1\xB1\xCA", 7, "gb2312", "GB18030", "神笔");
+    expect_served("<meta charset=iso-8859-1><p>\xAF\xAB\xB5\xA7", 32, "big5", "BIG5-HKSCS", "神筆");
+    expect_served("<p>é", 5, "big5", "UTF-8", "é");
+    expect_served("<meta charset=gb2312><p>\xC9\xF1", 26, "no-such-charset", "GB18030", "神");
 }
 
 /* Pages made to be slow or deep: an answer in time, and no overflow. */
@@ -230,11 +265,12 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_main_text), cmocka_unit_test(test_chinese),
-        cmocka_unit_test(test_facts),     cmocka_unit_test(test_consent),
-        cmocka_unit_test(test_shapes),    cmocka_unit_test(test_links),
-        cmocka_unit_test(test_charsets),  cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_looks),     cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_main_text),     cmocka_unit_test(test_chinese),
+        cmocka_unit_test(test_facts),         cmocka_unit_test(test_consent),
+        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_charsets),      cmocka_unit_test(test_licences),
+        cmocka_unit_test(test_hostile),       cmocka_unit_test(test_looks),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,8 +14,10 @@ static int catch_member(void *arg, const struct ml_member *member, struct ml_err
     struct catch *c = arg;
     if (++c->members == c->stop_at)
         return 7;
-    return ml_buffer_printf(&c->text, err, "%s (%s): %.*s\n", member->name,
-                            member->type ? member->type : "-", (int)member->size, member->bytes);
+    return ml_buffer_printf(&c->text, err, "%s (%s)%s%s: %.*s\n", member->name,
+                            member->type ? member->type : "-", member->consent ? " " : "",
+                            member->consent ? member->consent : "", (int)member->size,
+                            member->bytes);
 }
 
 static void catch_left_out(void *arg, const char *what, const char *why)
@@ -130,8 +132,8 @@ static void consent(void **state)
            "x", 1);
     answer(&w, "http://a/2", "HTTP/1.1 200 OK\r\nContent-Usage: train-ai=n\r\n\r\n", "x", 1);
     answer(&w, "http://a/3", "HTTP/1.1 200 OK\r\nX-Robots-Tag: other: noai\r\n\r\n", "x", 1);
-    gives(&w, "http://a/1 -: denied: X-Robots-Tag noindex\n"
-              "http://a/2 -: denied: Content-Usage train-ai=n\n"
+    gives(&w, "http://a/1 (-) denied: X-Robots-Tag noindex: x\n"
+              "http://a/2 (-) denied: Content-Usage train-ai=n: x\n"
               "http://a/3 (-): x\n");
     ml_buffer_clear(&w);
 }

@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ml_html_tree tree = {0};
     const char *base;
     ml_reader_html.read(&input, &limits, &sink, NULL);
-    if (ml_html_decode(&decoded, input.bytes, size, "fuzz", NULL) == 0 &&
+    if (ml_html_decode(&decoded, input.bytes, size, size % 2 ? "big5" : NULL, "fuzz", NULL) == 0 &&
         ml_html_parse(&tree, decoded.text, decoded.size, "fuzz", NULL) == 0)
         ml_html_links(&tree, &base, pass, NULL, NULL);
     ml_html_tree_clear(&tree);

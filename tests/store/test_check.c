@@ -262,6 +262,77 @@ static void runs_that_nobody_runs(void **state)
     assert_int_equal(check(false, false).stale_runs, 1);
 }
 
+static int64_t record_count(const char *under)
+{
+    struct ml_error err = {0};
+    const struct ml_record_filter filter = {.under = under, .with_replaced = true};
+    int64_t n = -1;
+    assert_ok(ml_records_count(ws, &filter, &n, NULL, &err), err);
+    return n;
+}
+
+static void run_sql(const char *sql)
+{
+    struct ml_db *db;
+    struct ml_error err = {0};
+    char *file = ml_arena_printf(&arena, "%s/maliang.db", folder);
+    assert_ok(
+        ml_db_open(&db, options.database_url ? options.database_url : file, ML_DB_WRITE, &err),
+        err);
+    assert_ok(ml_db_exec(db, sql, &err), err);
+    ml_db_close(db);
+}
+
+/* Killed before its dataset was made: its records and their bytes go, whatever else is named
+ * stays. One that still writes is left alone. */
+static void a_curation_that_was_killed(void **state)
+{
+    struct ml_error err = {0};
+    struct ml_dataset d;
+    const struct ml_record_filter done = {.under = "curate:done"};
+    const struct ml_dataset_spec spec = {.name = "done", .filters = &done, .filter_count = 1};
+    add("/a", "one");
+    add("curate:done", "two");
+    assert_ok(ml_datasets_create(ws, &spec, &d, NULL, &err), err);
+    add("curate:killed", "three");
+    assert_int_equal(check(true, false).problems, 0); /* it may be at work */
+    assert_int_equal(record_count("curate:killed"), 1);
+    run_sql("UPDATE record SET created = created - 3600");
+    struct ml_workspace_check r = check(false, false);
+    assert_int_equal(r.unfinished, 1);
+    assert_int_equal(r.remaining, 1);
+    assert_int_equal(record_count("curate:killed"), 1);
+    r = check(true, true);
+    assert_int_equal(r.unfinished, 1);
+    assert_int_equal(r.remaining, 0);
+    assert_int_equal(record_count("curate:killed"), 0);
+    assert_int_equal(record_count("curate:done"), 1);
+    assert_int_equal(record_count("/a"), 1);
+    assert_int_equal(check(false, true).problems, 0);
+}
+
+static void a_blob_that_nothing_names(void **state)
+{
+    struct ml_error err = {0};
+    char hash[ML_HASH_HEX];
+    add("/a", "one");
+    assert_ok(ml_workspace_begin(ws, &err), err);
+    assert_ok(ml_blobs_put(ws, "unnamed", 7, hash, &err), err);
+    assert_ok(ml_workspace_end(ws, 0, &err), err);
+    struct ml_workspace_check r = check(false, false);
+    assert_int_equal(r.unnamed, 1);
+    assert_int_equal(r.unnamed_bytes, 7);
+    assert_int_equal(r.remaining, 1);
+    assert_true(ml_path_exists(path_of("unnamed")));
+    r = check(true, false);
+    assert_int_equal(r.unnamed, 1);
+    assert_int_equal(r.remaining, 0);
+    assert_false(ml_path_exists(path_of("unnamed")));
+    r = check(false, true);
+    assert_int_equal(r.problems, 0);
+    assert_int_equal(r.blobs, 1);
+}
+
 static void a_damaged_database(void **state)
 {
     struct ml_error err = {0};
@@ -326,6 +397,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_next_pass_is_a_full_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_manifest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(runs_that_nobody_runs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_curation_that_was_killed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_blob_that_nothing_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_database, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stopped_and_out_of_memory, set_up, tear_down),
     };

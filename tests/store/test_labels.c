@@ -17,8 +17,8 @@ static int set_up(void **state)
     struct ml_dataset d;
     scratch_make(folder);
     ml_arena_init(&arena, 0);
-    assert_ok(ml_workspace_open(&ws, folder, &(struct ml_workspace_options){.create = true}, &err),
-              err);
+    const struct ml_workspace_options fresh = scratch_options();
+    assert_ok(ml_workspace_open(&ws, folder, &fresh, &err), err);
     for (int i = 0; i < 4; i++) {
         char source[16];
         snprintf(source, sizeof source, "/%d", i);

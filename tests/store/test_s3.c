@@ -413,6 +413,22 @@ static void put_and_view(void **state)
     assert_int_not_equal(system(grep), 0);
 }
 
+/* What `init` does before it says that bytes can be kept. */
+static void tried(void **state)
+{
+    struct ml_error err = {0};
+    struct ml_workspace *ws = open_workspace("ws");
+    assert_ok(ml_blobs_try(ws, &err), err);
+    assert_int_equal(server.puts, 1);
+    assert_null(
+        s3_server_find(&server, key_of("Maliang was here to see whether bytes can be kept.\n")));
+    server.answer = 403;
+    server.answer_body = "";
+    assert_int_not_equal(ml_blobs_try(ws, &err), 0);
+    server.answer = 0;
+    ml_workspace_close(ws);
+}
+
 static void checked(void **state)
 {
     struct ml_error err = {0};
@@ -552,6 +568,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refusals, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bucket_in_the_host, set_up, tear_down),
         cmocka_unit_test_setup_teardown(put_and_view, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tried, set_up, tear_down),
         cmocka_unit_test_setup_teardown(checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(copies_have_a_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_allocation_fails, set_up, tear_down),

@@ -1,0 +1,50 @@
+/* A new workspace, here or elsewhere. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api_impl.h"
+#include "base/fail.h"
+#include "base/files.h"
+#include "store/address.h"
+#include "store/blobs.h"
+
+/* After a failure: only the file that says where the rest lies; what lies there is empty. */
+static void take_back(const char *folder)
+{
+    struct ml_arena arena;
+    ml_arena_init(&arena, 0);
+    char *path = ml_path_join(&arena, folder, ML_ADDRESS_FILE);
+    if (path)
+        remove(path);
+    ml_arena_clear(&arena);
+}
+
+int ml_engine_create_workspace(struct ml_engine *engine, const struct ml_create_request *request,
+                               struct ml_create_result *out, struct ml_error *err)
+{
+    struct ml_workspace *workspace = NULL;
+    struct ml_create_result made = {.blobs = ""};
+    const struct ml_workspace_options how = {
+        .create = true, .database_url = request->database, .blobs_url = request->blobs};
+    (void)engine;
+    if (!request->workspace)
+        return ml_fail(err, ML_ERR_ARG, "name the folder of the workspace");
+    if (ml_workspace_is_one(request->workspace))
+        return ml_fail(err, ML_ERR_STATE,
+                       "%s: there is a workspace already; name a new folder, or use it as it is",
+                       request->workspace);
+    int status = ml_workspace_open(&workspace, request->workspace, &how, err);
+    if (status == 0)
+        status = ml_blobs_try(workspace, err);
+    if (status == 0) {
+        const char *blobs = request->blobs ? request->blobs : "blobs/ in the folder";
+        snprintf(made.folder, sizeof made.folder, "%s", ml_workspace_folder(workspace));
+        snprintf(made.database, sizeof made.database, "%s", ml_workspace_database(workspace));
+        snprintf(made.blobs, sizeof made.blobs, "%.*s", (int)strcspn(blobs, "?"), blobs);
+        *out = made;
+    }
+    ml_workspace_close(workspace);
+    if (status && (request->database || request->blobs))
+        take_back(request->workspace);
+    return status;
+}
