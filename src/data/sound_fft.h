@@ -8,7 +8,7 @@
 struct ml_fft {
     int length;   /* a power of two, 4..65536 */
     float *turns; /* [length] exp(-2 pi i k / length), real and imaginary, k < length / 2 */
-    int *places;  /* [length / 2] bits reversed */
+    int *places;  /* [length / 2], bits reversed */
     float *work;  /* [length] */
 };
 int ml_fft_init(struct ml_fft *fft, int length, struct ml_error *err);

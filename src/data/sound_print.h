@@ -21,9 +21,9 @@
 #include "data/sound_measure.h"
 
 enum { ML_PRINT_RATE = 5512, ML_PRINT_FRAME = 2048, ML_PRINT_HOP = 64 };
-enum { ML_PRINT_WEAK = 4 };        /* bits of a frame that are tried both ways */
-enum { ML_PRINT_LEAST = 8 };       /* frames that say something: fewer are no print */
-enum { ML_PRINT_SECONDS = 36000 }; /* the longest sound */
+enum { ML_PRINT_WEAK = 4 };       /* bits of a frame that are tried both ways */
+enum { ML_PRINT_LEAST = 8 };      /* frames that say something: fewer are no print */
+enum { ML_PRINT_SECONDS = 7200 }; /* the longest sound */
 
 struct ml_print_frame {
     uint32_t bits;

@@ -6,8 +6,8 @@
  *    second and the rest is left out. Silence at both ends of the sound is left out the same way.
  * 3. A piece shorter than `least` is joined to the neighbour across the shorter silence, from the
  *    shortest silence on, if both together are no longer than `most`.
- * 4. A piece longer than `most` is cut at its quietest 50 ms, at least `least` from its ends, again
- *    until none is longer; near equals are decided for the middle.
+ * 4. A piece longer than `most` is cut at the quietest 50 ms that lie between `least` and `most`
+ * from its start and at least `least` from its end (of equals at the last), and so is what is left.
  * 5. What is still shorter than `least` is dropped. */
 #ifndef ML_DATA_SOUND_SPLIT_H
 #define ML_DATA_SOUND_SPLIT_H
