@@ -10,9 +10,14 @@
  * sound that has it a look at all others. */
 enum { MAX_SAME = 64 };
 enum { MAX_CANDIDATES = 256 }; /* that are compared frame by frame */
+enum { BLOCK = 32 };           /* loud frames: as many as overlap */
 enum { NUDGE = 2 }; /* frames by which the offset of a candidate is moved to fit better */
-#define ERRORS  0.25
-#define OVERLAP 0.8
+/* The most bits that may differ: of three seconds and more, and the share of that of one second and
+ * less, linear between. The same word of the same speaker said again differs in 0.095 and more. */
+#define ERRORS       0.25
+#define ERRORS_SHORT 0.36
+#define OVERLAP      0.8
+#define BLOCK_ERRORS 0.35 /* the most bits that may differ in a block that is the same */
 
 /* print 0 is a free place; entries with the same bits stand near each other. */
 struct ml_print_entry {
@@ -210,33 +215,51 @@ static int count_bits(uint32_t x)
     return (int)(x * 0x01010101u >> 24);
 }
 
+/* Frame by frame. Blocks that are not the same recording (half of the bits differ in what is not)
+ * are no overlap, so that half a sound does not pass for all of it. */
 static struct ml_print_match compare(const struct ml_print_kept *kept,
                                      const struct ml_sound_print *print, int64_t offset)
 {
-    size_t shorter = kept->loud < print->loud ? kept->loud : print->loud, both = 0;
+    size_t shorter = kept->loud < print->loud ? kept->loud : print->loud;
+    size_t f = offset < 0 ? (size_t)-offset : 0, both = 0, same = 0;
     uint64_t errors = 0;
-    size_t from = offset < 0 ? (size_t)-offset : 0;
-    for (size_t f = from; f < print->count; f++) {
-        size_t g = (size_t)((int64_t)f + offset);
-        if (g >= kept->count)
-            break;
-        if (!print->frames[f].loud || !kept->is_loud[g])
-            continue;
-        errors += (uint64_t)count_bits(print->frames[f].bits ^ kept->bits[g]);
-        both++;
+    while (f < print->count && (int64_t)f + offset < (int64_t)kept->count) {
+        size_t frames = 0, wrong = 0;
+        for (; frames < BLOCK && f < print->count; f++) {
+            size_t g = (size_t)((int64_t)f + offset);
+            if (g >= kept->count)
+                break;
+            if (!print->frames[f].loud || !kept->is_loud[g])
+                continue;
+            wrong += (size_t)count_bits(print->frames[f].bits ^ kept->bits[g]);
+            frames++;
+        }
+        both += frames;
+        errors += wrong;
+        same += (double)wrong <= BLOCK_ERRORS * 32 * (double)frames ? frames : 0;
     }
     return (struct ml_print_match){.id = kept->id,
                                    .errors = both ? (double)errors / (32.0 * (double)both) : 1,
-                                   .overlap = (double)both / (double)shorter,
+                                   .overlap = (double)same / (double)shorter,
+                                   .seconds = (double)both * ML_PRINT_HOP / ML_PRINT_RATE,
                                    .offset = (double)offset * ML_PRINT_HOP / ML_PRINT_RATE};
+}
+
+static bool is_same(const struct ml_print_match *m, const struct ml_print_options *limits)
+{
+    double longer = (m->seconds - 1) / 2;
+    longer = longer < 0 ? 0 : longer > 1 ? 1 : longer;
+    return m->overlap >= limits->overlap &&
+           m->errors <= limits->errors * (ERRORS_SHORT + (1 - ERRORS_SHORT) * longer);
 }
 
 int ml_print_index_find(const struct ml_print_index *index, const struct ml_sound_print *print,
                         const struct ml_print_options *options, struct ml_print_match *match,
                         bool *found, struct ml_error *err)
 {
-    double most = options && options->errors > 0 ? options->errors : ERRORS;
-    double overlap = options && options->overlap > 0 ? options->overlap : OVERLAP;
+    struct ml_print_options limits = {
+        .errors = options && options->errors > 0 ? options->errors : ERRORS,
+        .overlap = options && options->overlap > 0 ? options->overlap : OVERLAP};
     struct ml_print_match best = {.errors = 2};
     struct candidates list = {0};
     size_t first = 0; /* number of the best */
@@ -250,8 +273,7 @@ int ml_print_index_find(const struct ml_print_index *index, const struct ml_soun
                 const struct candidate *c = &list.items[i];
                 struct ml_print_match m =
                     compare(&index->kept[c->number], print, (int64_t)c->offset + nudge);
-                bool fits = m.errors <= most && m.overlap >= overlap;
-                if (fits &&
+                if (is_same(&m, &limits) &&
                     (m.errors < best.errors || (m.errors == best.errors && c->number < first))) {
                     best = m;
                     first = c->number;

@@ -44,8 +44,11 @@ void ml_sound_print_clear(struct ml_sound_print *print); /* accepts NULL */
 
 struct ml_print_match {
     int64_t id;
-    double errors;  /* the share of bits that differ: 0 the same, 0.5 by chance */
-    double overlap; /* the share of the shorter sound's loud frames that were compared */
+    double errors; /* the share of bits that differ: 0 the same, 0.5 by chance */
+    /* The share of the shorter sound's loud frames that lie in the other one too: in blocks of 32
+     * of which at most 0.35 of the bits differ. */
+    double overlap;
+    double seconds; /* of loud frames that were compared */
     double offset;  /* seconds: where the looked-up sound begins in the one that was found */
 };
 
@@ -61,7 +64,10 @@ int ml_print_index_add(struct ml_print_index *index, const struct ml_sound_print
                        struct ml_error *err);
 
 struct ml_print_options {
-    double errors;  /* the most bits that may differ; 0: 0.25 (the paper: 0.35 of 3 s) */
+    /* The most bits that may differ where three seconds or more are compared; of one second or less
+     * 0.36 of that, linear between, for a short word sounds much like the same word said again. 0:
+     * 0.25 (the paper: 0.35 of 3 s), so 0.09 of a word. */
+    double errors;
     double overlap; /* the least share of the shorter sound; 0: 0.8 */
 };
 /* *found: whether there is a duplicate, *match the one with the fewest errors, of equals the first
