@@ -11,6 +11,7 @@
 #include "data/picture_measure.h"
 #include "data/quality.h"
 #include "data/redact.h"
+#include "data/sound_print.h"
 #include "data/text_set.h"
 #include "text/language.h"
 
@@ -49,8 +50,9 @@ struct ml_curate_item {
     struct ml_picture_facts picture; /* when it was decoded */
     uint64_t picture_hash;           /* when has_hash */
     bool was_decoded, has_hash;
-    uint64_t touched; /* bit i: step i changed it */
-    int dropped_at;   /* index of the step, -1: kept */
+    struct ml_sound_print print; /* of sound_duplicates */
+    uint64_t touched;            /* bit i: step i changed it */
+    int dropped_at;              /* index of the step, -1: kept */
     char why[64];
     double value;
     int split; /* 0 train, 1 validation, 2 test */
@@ -84,7 +86,8 @@ struct ml_curate_run {
     struct ml_text_set exam;           /* decontaminate */
     struct ml_hash_index pictures;     /* picture_duplicates */
     struct ml_hash_index split_pictures[3];
-    pthread_mutex_t reading; /* of media, by the threads of a step */
+    struct ml_print_index sounds; /* sound_duplicates */
+    pthread_mutex_t reading;      /* of media, by the threads of a step */
     struct ml_curate_split_key *keys;
     int key_count;
 };
@@ -131,6 +134,10 @@ int ml_curate_each_film(struct ml_curate_run *run, struct ml_curate_worker *work
                         struct ml_curate_item *item, struct ml_error *err);
 int ml_curate_each_alike(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
                          struct ml_curate_item *item, struct ml_error *err);
+int ml_curate_each_print(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
+                         struct ml_curate_item *item, struct ml_error *err);
+int ml_curate_join_print(struct ml_curate_run *run, int step, struct ml_curate_item *item,
+                         struct ml_error *err);
 /* For `split`: decodes a picture where that can be done, and leaves other records alone. */
 int ml_curate_hash_picture(struct ml_curate_run *run, struct ml_curate_item *item,
                            struct ml_error *err);

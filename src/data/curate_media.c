@@ -221,30 +221,69 @@ static void judge_sound(struct ml_curate_item *item, int step, const double *lim
         ml_curate_drop(item, step, "noisy", f->snr_db);
 }
 
-int ml_curate_each_sound(struct ml_curate_run *run, struct ml_curate_worker *w, int step,
-                         struct ml_curate_item *item, struct ml_error *err)
+/* Nothing in *sound when the record was dropped. */
+static int decode_sound(struct ml_curate_run *run, int step, struct ml_curate_item *item,
+                        struct ml_decoded_sound *sound, struct ml_error *err)
 {
     struct ml_blob_view view = {0};
-    struct ml_decoded_sound sound = {0};
-    struct ml_sound_facts facts;
     struct ml_error why = {0};
     const char *bytes;
     size_t n;
-    if (strcmp(item->record.kind, "audio") != 0)
-        return 0;
     int status = read_bytes(run, item, &view, &bytes, &n, err);
     if (status)
         return status;
-    status = ml_media_sound(&sound, bytes, n, &why);
+    status = ml_media_sound(sound, bytes, n, &why);
     ml_blob_view_clear(&view);
-    if (status == 0)
-        status = ml_sound_measure(&facts, sound.samples, sound.span.frames, sound.span.channels,
-                                  sound.span.rate, &why);
+    return status ? drop_undecoded(item, step, status, &why, err) : 0;
+}
+
+int ml_curate_each_sound(struct ml_curate_run *run, struct ml_curate_worker *w, int step,
+                         struct ml_curate_item *item, struct ml_error *err)
+{
+    struct ml_decoded_sound sound = {0};
+    struct ml_sound_facts facts;
+    if (strcmp(item->record.kind, "audio") != 0)
+        return 0;
+    int status = decode_sound(run, step, item, &sound, err);
+    if (status || item->dropped_at >= 0)
+        return status;
+    status = ml_sound_measure(&facts, sound.samples, sound.span.frames, sound.span.channels,
+                              sound.span.rate, err);
     ml_decoded_sound_clear(&sound);
-    if (status)
-        return drop_undecoded(item, step, status, &why, err);
-    judge_sound(item, step, ml_curate_step_at(run, step)->limits, &facts);
-    return 0;
+    if (status == 0)
+        judge_sound(item, step, ml_curate_step_at(run, step)->limits, &facts);
+    return status;
+}
+
+/* One that is too long for a print is like no other. */
+int ml_curate_each_print(struct ml_curate_run *run, struct ml_curate_worker *w, int step,
+                         struct ml_curate_item *item, struct ml_error *err)
+{
+    struct ml_decoded_sound sound = {0};
+    struct ml_error why = {0};
+    if (strcmp(item->record.kind, "audio") != 0)
+        return 0;
+    int status = decode_sound(run, step, item, &sound, err);
+    if (status || item->dropped_at >= 0)
+        return status;
+    status = ml_sound_print(&item->print, &sound.span, &why);
+    ml_decoded_sound_clear(&sound);
+    return status == 0 || status == ML_ERR_LIMIT ? 0 : ml_fail(err, status, "%s", why.message);
+}
+
+int ml_curate_join_print(struct ml_curate_run *run, int step, struct ml_curate_item *item,
+                         struct ml_error *err)
+{
+    struct ml_print_match match = {.id = 0};
+    bool found = false;
+    if (item->print.loud == 0)
+        return 0;
+    int status = ml_print_index_find(&run->sounds, &item->print, NULL, &match, &found, err);
+    if (status == 0 && found)
+        ml_curate_drop(item, step, "nearly an earlier one", match.errors);
+    else if (status == 0)
+        status = ml_print_index_add(&run->sounds, &item->print, item->record.id, err);
+    return status;
 }
 
 static void judge_film(struct ml_curate_item *item, int step, const double *limits,

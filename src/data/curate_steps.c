@@ -740,6 +740,8 @@ static const struct ml_curate_kind kinds[] = {
      ml_curate_each_alike, ml_curate_join_alike, true},
     {"sound_quality", ml_curate_sound_options, ml_curate_parse_sound, ml_curate_begin_media,
      ml_curate_each_sound, NULL, true},
+    {"sound_duplicates", NULL, NULL, ml_curate_begin_media, ml_curate_each_print,
+     ml_curate_join_print, true},
     {"film_quality", ml_curate_film_options, ml_curate_parse_film, ml_curate_begin_media,
      ml_curate_each_film, NULL, true},
     {"split", split_options, parse_split, begin_languages, each_split, join_split, true},
@@ -755,9 +757,10 @@ const struct ml_curate_kind *ml_curate_kinds(int *count)
 const char *const *ml_curate_step_names(int *count)
 {
     static const char *const names[KIND_COUNT] = {
-        "normalise",       "language",           "c4_lines",        "quality",      "licence",
-        "consent",         "exact_duplicates",   "near_duplicates", "redact",       "decontaminate",
-        "picture_quality", "picture_duplicates", "sound_quality",   "film_quality", "split"};
+        "normalise",     "language",         "c4_lines",         "quality",
+        "licence",       "consent",          "exact_duplicates", "near_duplicates",
+        "redact",        "decontaminate",    "picture_quality",  "picture_duplicates",
+        "sound_quality", "sound_duplicates", "film_quality",     "split"};
     *count = KIND_COUNT;
     return names;
 }

@@ -217,6 +217,7 @@ static void reset(struct batch *b)
         ml_mem_free(b->items[i].title);
         ml_mem_free(b->items[i].meta);
         own.size = spare.size = 0;
+        ml_sound_print_clear(&b->items[i].print);
         b->items[i] = (struct ml_curate_item){.own = own, .spare = spare};
     }
     b->count = 0;
@@ -313,6 +314,7 @@ static void end_pass(struct pass *p)
         reset(p->batch);
         for (size_t i = 0; i < BATCH; i++) {
             ml_buffer_clear(&p->batch->items[i].own);
+            ml_sound_print_clear(&p->batch->items[i].print);
             ml_buffer_clear(&p->batch->items[i].spare);
         }
     }
@@ -332,6 +334,7 @@ static void end_run(struct ml_curate_run *run)
     ml_near_index_clear(&run->near);
     ml_near_index_clear(&run->splits);
     ml_hash_index_clear(&run->pictures);
+    ml_print_index_clear(&run->sounds);
     for (int i = 0; i < 3; i++)
         ml_hash_index_clear(&run->split_pictures[i]);
     ml_mem_free(run->keys);

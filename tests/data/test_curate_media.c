@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/rng.h"
 #include "base/threads.h"
 #include "data/curation.h"
 #include "data/media_decode.h"
@@ -39,13 +40,20 @@ static void picture(const char *name, int side, int cell, int low, int high)
     free(rgb);
 }
 
-static void sound(const char *name, double seconds, double gain)
+/* Tones that come and go, others for each `which`. */
+static void song(const char *name, int which, double seconds, double gain)
 {
     struct ml_buffer wave = {0};
+    struct ml_rng rng;
     int n = (int)(seconds * RATE);
     int16_t *samples = malloc((size_t)n * sizeof *samples);
+    double step = 0, phase = 0;
+    ml_rng_init(&rng, 4, (uint64_t)which);
     for (int i = 0; i < n; i++) {
-        double v = 32767 * gain * sin(i * 0.3) * (i / 1000 % 3 ? 1 : 0.01);
+        if (i % 800 == 0)
+            step = 0.3 + 0.9 * ml_rng_double(&rng);
+        phase += step;
+        double v = 32767 * gain * (sin(phase) + 0.3 * sin(1.7 * phase)) * (i / 1000 % 3 ? 1 : 0.01);
         samples[i] = (int16_t)(v > 32767 ? 32767 : v < -32767 ? -32767 : v);
     }
     media_wave(&wave, samples, n, 1, RATE);
@@ -54,12 +62,18 @@ static void sound(const char *name, double seconds, double gain)
     free(samples);
 }
 
+static void sound(const char *name, double seconds, double gain)
+{
+    song(name, 1, seconds, gain);
+}
+
 static const char recipe[] = "input: raw\n"
                              "output: clean\n"
                              "steps:\n"
                              "  - picture_quality: {least_side: 32}\n"
                              "  - picture_duplicates:\n"
-                             "  - sound_quality: {least_seconds: 1}\n";
+                             "  - sound_quality: {least_seconds: 1}\n"
+                             "  - sound_duplicates:\n";
 
 static void why_of(const struct ml_curate_report *r, int step, const char *why, int64_t count)
 {
@@ -88,7 +102,9 @@ static void pictures_and_sound(void **state)
     picture("bright.bmp", SIDE, 16, 250, 255);
     picture("plain.bmp", SIDE, 16, 100, 102);
     picture("small.bmp", 16, 16, 40, 200);
-    sound("good.wav", 2, 0.5);
+    sound("good.wav", 4, 0.5);
+    sound("good-softer.wav", 4, 0.2); /* the same */
+    song("other.wav", 2, 4, 0.5);
     sound("short.wav", 0.3, 0.5);
     sound("quiet.wav", 2, 0.007);
     sound("clipped.wav", 2, 3);
@@ -103,7 +119,7 @@ static void pictures_and_sound(void **state)
         const struct ml_curate_options options = {.dry_run = threads == 0,
                                                   .pool = threads ? pool : NULL};
         assert_ok(ml_curate(ws, parsed, &options, &report, &err), err);
-        assert_int_equal(report.records, 12);
+        assert_int_equal(report.records, 14);
         why_of(&report, 0, "too dark", 1);
         why_of(&report, 0, "too bright", 1);
         why_of(&report, 0, "almost one colour", 1);
@@ -112,7 +128,8 @@ static void pictures_and_sound(void **state)
         why_of(&report, 2, "too short", 1);
         why_of(&report, 2, "too quiet", 1);
         why_of(&report, 2, "clipped", 1);
-        assert_int_equal(report.kept, 4);
+        why_of(&report, 3, "nearly an earlier one", 1);
+        assert_int_equal(report.kept, 5);
     }
     ml_pool_free(pool);
     ml_arena_clear(&arena);
