@@ -40,8 +40,8 @@ static void print_info(const struct ml_system_info *info)
         if (p->present)
             printf("%-12s here: %s\n", p->name, p->adds);
         else
-            printf("%-12s missing; it would add %s (apt install %s, then build again)\n", p->name,
-                   p->adds, p->package);
+            printf("%-12s missing; it would add %s (apt install %s%s)\n", p->name, p->adds,
+                   p->package, p->is_program ? "" : ", then build again");
     }
 }
 

@@ -13,6 +13,7 @@ extern "C" {
 struct ml_part {
     const char *name, *adds, *package; /* "cairo", "loss curves as pictures", "libcairo2-dev" */
     int present;
+    int is_program; /* it is there as soon as the package is installed; else the build decides */
 };
 
 struct ml_system_info {
@@ -20,7 +21,7 @@ struct ml_system_info {
     int processors, threads;
     uint64_t memory_bytes, memory_free_bytes;
     int bf16_hardware;
-    const struct ml_part *parts;
+    const struct ml_part *parts; /* of the engine */
     int part_count;
 };
 int ml_engine_info(struct ml_engine *engine, struct ml_system_info *out, struct ml_error *err);

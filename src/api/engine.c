@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/words.h"
 #include "cuda/cuda.h"
+#include "data/child.h"
 #include "maliang_config.h"
 
 const char *ml_version(void)
@@ -103,54 +104,75 @@ int ml_engine_threads(const struct ml_engine *engine)
 static const struct ml_part parts[] = {
     {"cairo", "loss curves as pictures (loss.png in a run's folder)", "libcairo2-dev",
 #ifdef MALIANG_HAVE_CAIRO
-     1
+     1, 0
 #else
-     0
+     0, 0
 #endif
     },
     {"libcurl", "collecting from the web", "libcurl4-openssl-dev",
 #ifdef MALIANG_HAVE_CURL
-     1
+     1, 0
 #else
-     0
+     0, 0
 #endif
     },
     {"zlib", "sitemaps and web archives that are packed by gzip", "zlib1g-dev",
 #ifdef MALIANG_HAVE_ZLIB
-     1
+     1, 0
 #else
-     0
+     0, 0
 #endif
     },
     {"libarchive", "archives, office documents and e-books as material", "libarchive-dev",
 #ifdef MALIANG_HAVE_ARCHIVE
-     1
+     1, 0
 #else
-     0
+     0, 0
 #endif
     },
     {"zstd", "compressed exports of datasets (jsonl.zst, Parquet)", "libzstd-dev",
 #ifdef MALIANG_HAVE_ZSTD
-     1
+     1, 0
 #else
-     0
+     0, 0
 #endif
     },
     {"libpq", "workspaces in, and material from, a PostgreSQL server", "libpq-dev",
 #ifdef MALIANG_HAVE_POSTGRES
-     1
+     1, 0
 #else
-     0
+     0, 0
 #endif
     },
-    {"libseccomp", "the reader of PDF locked up call by call", "libseccomp-dev",
+    {"libseccomp", "what reads PDF and media locked up call by call", "libseccomp-dev",
 #ifdef MALIANG_HAVE_SECCOMP
-     1
+     1, 0
 #else
-     0
+     0, 0
 #endif
     },
 };
+
+static const struct ml_part programs[] = {
+    {"pdftotext", "PDF as material", "poppler-utils", 0, 1},
+    {"ffmpeg", "measures of pictures, sound and film (curate)", "ffmpeg", 0, 1},
+};
+
+_Static_assert(sizeof parts + sizeof programs <= sizeof((struct ml_engine *)0)->parts,
+               "room for all parts");
+
+static int list_parts(struct ml_part *out)
+{
+    char path[1024];
+    int count = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        out[count++] = parts[i];
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        out[count] = programs[i];
+        out[count++].present = ml_child_find(programs[i].name, path, sizeof path);
+    }
+    return count;
+}
 
 /* The first value of a line "name : value" of a /proc file; "" when there is none. */
 static void proc_value(const char *path, const char *name, char *out, size_t size)
@@ -225,8 +247,8 @@ int ml_engine_info(struct ml_engine *engine, struct ml_system_info *out, struct 
     proc_value("/proc/meminfo", "MemAvailable", value, sizeof value);
     if (sscanf(value, "%llu", &kilobytes) == 1)
         info.memory_free_bytes = kilobytes * 1024;
-    info.parts = parts;
-    info.part_count = (int)(sizeof parts / sizeof *parts);
+    info.parts = engine->parts;
+    info.part_count = list_parts(engine->parts);
     *out = info;
     return 0;
 }

@@ -242,8 +242,11 @@ static double draw_beta(double alpha, struct ml_rng *rng)
 }
 
 static int check_pair(const struct ml_pixels *a, const struct ml_pixels *b, double alpha,
-                      struct ml_error *err)
+                      enum ml_augment_split split, struct ml_error *err)
 {
+    int status = ml_augment_check(split, err);
+    if (status)
+        return status;
     if (a->width == b->width && a->height == b->height && a->width > 0 && a->height > 0 &&
         alpha > 0)
         return 0;
@@ -255,9 +258,7 @@ int ml_augment_mixup(const struct ml_pixels *a, const struct ml_pixels *b, doubl
                      enum ml_augment_split split, struct ml_rng *rng, double *share,
                      struct ml_error *err)
 {
-    int status = ml_augment_check(split, err);
-    if (status == 0)
-        status = check_pair(a, b, alpha, err);
+    int status = check_pair(a, b, alpha, split, err);
     if (status)
         return status;
     double of_a = draw_beta(alpha, rng);
@@ -272,9 +273,7 @@ int ml_augment_cutmix(const struct ml_pixels *a, const struct ml_pixels *b, doub
                       enum ml_augment_split split, struct ml_rng *rng, double *share,
                       struct ml_error *err)
 {
-    int status = ml_augment_check(split, err);
-    if (status == 0)
-        status = check_pair(a, b, alpha, err);
+    int status = check_pair(a, b, alpha, split, err);
     if (status)
         return status;
     struct cut c = cut_at(a, 1 - draw_beta(alpha, rng), 1, rng);

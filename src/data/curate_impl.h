@@ -12,6 +12,7 @@
 #include "data/quality.h"
 #include "data/redact.h"
 #include "data/sound_print.h"
+#include "data/sound_split.h"
 #include "data/text_set.h"
 #include "text/language.h"
 
@@ -50,9 +51,11 @@ struct ml_curate_item {
     struct ml_picture_facts picture; /* when it was decoded */
     uint64_t picture_hash;           /* when has_hash */
     bool was_decoded, has_hash;
-    struct ml_sound_print print; /* of sound_duplicates */
-    uint64_t touched;            /* bit i: step i changed it */
-    int dropped_at;              /* index of the step, -1: kept */
+    int undecoded;                 /* why that failed: ML_ERR_FORMAT, ML_ERR_LIMIT; 0: it did not */
+    struct ml_sound_print print;   /* of sound_duplicates and split */
+    struct ml_sound_pieces pieces; /* of sound_split: each becomes a record; none: it stays whole */
+    uint64_t touched;              /* bit i: step i changed it */
+    int dropped_at;                /* index of the step, -1: kept */
     char why[64];
     double value;
     int split; /* 0 train, 1 validation, 2 test */
@@ -86,8 +89,8 @@ struct ml_curate_run {
     struct ml_text_set exam;           /* decontaminate */
     struct ml_hash_index pictures;     /* picture_duplicates */
     struct ml_hash_index split_pictures[3];
-    struct ml_print_index sounds; /* sound_duplicates */
-    pthread_mutex_t reading;      /* of media, by the threads of a step */
+    struct ml_print_index sounds, split_sounds[3]; /* sound_duplicates, split */
+    pthread_mutex_t reading;                       /* of media, by the threads of a step */
     struct ml_curate_split_key *keys;
     int key_count;
 };
@@ -113,7 +116,8 @@ struct ml_curate_kind {
 const struct ml_curate_kind *ml_curate_kinds(int *count);
 
 /* Steps of media (curate_media.c). */
-extern const char *const ml_curate_picture_options[], *const ml_curate_sound_options[],
+extern const char *const ml_curate_cut_options[], *const ml_curate_picture_options[],
+                                                      *const ml_curate_sound_options[],
                                                           *const ml_curate_film_options[],
                                                               *const ml_curate_alike_options[];
 int ml_curate_parse_picture(struct ml_curate_step *step, const struct ml_yaml *map,
@@ -138,12 +142,18 @@ int ml_curate_each_print(struct ml_curate_run *run, struct ml_curate_worker *wor
                          struct ml_curate_item *item, struct ml_error *err);
 int ml_curate_join_print(struct ml_curate_run *run, int step, struct ml_curate_item *item,
                          struct ml_error *err);
-/* For `split`: decodes a picture where that can be done, and leaves other records alone. */
-int ml_curate_hash_picture(struct ml_curate_run *run, struct ml_curate_item *item,
-                           struct ml_error *err);
-/* The splits that pictures like it are in: bit i is split i. */
-unsigned ml_curate_picture_splits(const struct ml_curate_run *run,
-                                  const struct ml_curate_item *item);
+int ml_curate_parse_cut(struct ml_curate_step *step, const struct ml_yaml *map, const char *file,
+                        struct ml_error *err);
+int ml_curate_each_cut(struct ml_curate_run *run, struct ml_curate_worker *worker, int step,
+                       struct ml_curate_item *item, struct ml_error *err);
+/* For `split`: looks at a picture or a sound where that can be done; other records have nothing to
+ * look at. */
+int ml_curate_look(struct ml_curate_run *run, struct ml_curate_item *item, struct ml_error *err);
+/* *splits: those that pictures or sounds like it are in; bit i is split i. */
+int ml_curate_media_splits(const struct ml_curate_run *run, const struct ml_curate_item *item,
+                           unsigned *splits, struct ml_error *err);
+int ml_curate_media_joins(struct ml_curate_run *run, const struct ml_curate_item *item,
+                          struct ml_error *err);
 int ml_curate_join_alike(struct ml_curate_run *run, int step, struct ml_curate_item *item,
                          struct ml_error *err);
 
@@ -176,6 +186,7 @@ struct ml_curate_writer {
     struct ml_source_pass pass;
     int64_t curation; /* its row */
     struct ml_buffer texts;
+    size_t piece; /* of the sound at hand */
     int64_t *ids[3];
     size_t count[3], capacity[3];
 };

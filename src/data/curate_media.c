@@ -36,12 +36,25 @@ const char *const ml_curate_sound_options[] = {"least_seconds", "most_seconds", 
                                                "silence",       "clipped",      NULL};
 enum { FILM_LEAST, FILM_MOST, BLACK, FROZEN, MOTION, CUTS, FILM_LIMITS };
 static const struct limit film_limits[FILM_LIMITS] = {
-    {"least_seconds", 1, {0, 1e6}}, {"most_seconds", 1e6, {0, 1e6}}, {"black", 0.5, {0, 1}},
-    {"frozen", 0.9, {0, 1}},        {"motion", 0, {0, 1}}, /* the least */
-    {"cuts", 1e6, {0, 1e6}},                               /* a minute */
+    {"least_seconds", 1, {0, ML_MEDIA_FILM_SECONDS - 1}},
+    /* behind that nothing is looked at */
+    {"most_seconds", 1e6, {0, ML_MEDIA_FILM_SECONDS - 1}},
+    {"black", 0.5, {0, 1}},
+    {"frozen", 0.9, {0, 1}},
+    {"motion", 0, {0, 1}},   /* the least */
+    {"cuts", 1e6, {0, 1e6}}, /* a minute */
 };
 const char *const ml_curate_film_options[] = {"least_seconds", "most_seconds", "black", "frozen",
                                               "motion",        "cuts",         NULL};
+enum { CUT_LEAST, CUT_MOST, CUT_SILENCE, CUT_LEAST_SILENCE, CUT_LIMITS };
+static const struct limit cut_limits[CUT_LIMITS] = {
+    {"least_seconds", 3, {0.1, 3600}},
+    {"most_seconds", 30, {0.2, 3600}},
+    {"silence", 0, {-100, 0}}, /* dB; 0: by the sound itself */
+    {"least_silence", 0.3, {0.02, 60}},
+};
+const char *const ml_curate_cut_options[] = {"least_seconds", "most_seconds", "silence",
+                                             "least_silence", NULL};
 const char *const ml_curate_alike_options[] = {"distance", NULL};
 
 static int parse_limits(struct ml_curate_step *s, const struct ml_yaml *map, const char *file,
@@ -71,6 +84,17 @@ int ml_curate_parse_film(struct ml_curate_step *s, const struct ml_yaml *map, co
                          struct ml_error *err)
 {
     return parse_limits(s, map, file, film_limits, FILM_LIMITS, err);
+}
+
+int ml_curate_parse_cut(struct ml_curate_step *s, const struct ml_yaml *map, const char *file,
+                        struct ml_error *err)
+{
+    int status = parse_limits(s, map, file, cut_limits, CUT_LIMITS, err);
+    if (status == 0 && s->limits[CUT_MOST] < 2 * s->limits[CUT_LEAST])
+        status = ml_curate_fail(map, file, err,
+                                "most_seconds is twice least_seconds or more, so that what is too "
+                                "long can be cut");
+    return status;
 }
 
 int ml_curate_parse_alike(struct ml_curate_step *s, const struct ml_yaml *map, const char *file,
@@ -103,14 +127,25 @@ static int read_bytes(struct ml_curate_run *run, const struct ml_curate_item *it
     return status;
 }
 
-/* What cannot be decoded goes, with the reason; other failures are failures. */
-static int drop_undecoded(struct ml_curate_item *item, int step, int status,
-                          const struct ml_error *why, struct ml_error *err)
+/* The file's own fault; other failures are failures. */
+static bool is_undecodable(int status)
 {
-    if (status != ML_ERR_FORMAT && status != ML_ERR_LIMIT)
-        return ml_fail(err, status, "%s: %s", item->record.source, why->message);
+    return status == ML_ERR_FORMAT || status == ML_ERR_LIMIT;
+}
+
+static void drop_undecoded(struct ml_curate_item *item, int step, int status)
+{
     ml_curate_drop(item, step,
                    status == ML_ERR_LIMIT ? "too large to be decoded" : "cannot be decoded", 0);
+}
+
+/* After decoding: the record goes, or all of it fails. */
+static int end_undecoded(struct ml_curate_item *item, int step, int status,
+                         const struct ml_error *why, struct ml_error *err)
+{
+    if (!is_undecodable(status))
+        return ml_fail(err, status, "%s: %s", item->record.source, why->message);
+    drop_undecoded(item, step, status);
     return 0;
 }
 
@@ -125,13 +160,12 @@ static int measure_picture(struct ml_curate_item *item, const char *bytes, size_
         status = ml_picture_hash(&item->picture_hash, p.rgb, p.width, p.height, err);
     ml_decoded_picture_clear(&p);
     item->has_hash = status == 0;
-    item->was_decoded = status >= 0;
     return status == ML_PICTURE_HASH_NONE ? 0 : status;
 }
 
-/* Once for all steps. */
-static int decode_picture(struct ml_curate_run *run, int step, struct ml_curate_item *item,
-                          struct ml_error *err)
+/* Once for all steps; item->undecoded says what was wrong with it. */
+static int look_at_picture(struct ml_curate_run *run, struct ml_curate_item *item,
+                           struct ml_error *err)
 {
     struct ml_blob_view view = {0};
     struct ml_error why = {0};
@@ -144,38 +178,20 @@ static int decode_picture(struct ml_curate_run *run, int step, struct ml_curate_
         return status;
     status = measure_picture(item, bytes, n, &why);
     ml_blob_view_clear(&view);
-    return status ? drop_undecoded(item, step, status, &why, err) : 0;
+    item->was_decoded = true;
+    if (status != 0 && !is_undecodable(status))
+        return ml_fail(err, status, "%s: %s", item->record.source, why.message);
+    item->undecoded = status;
+    return 0;
 }
 
-int ml_curate_hash_picture(struct ml_curate_run *run, struct ml_curate_item *item,
-                           struct ml_error *err)
+static int decode_picture(struct ml_curate_run *run, int step, struct ml_curate_item *item,
+                          struct ml_error *err)
 {
-    struct ml_blob_view view = {0};
-    const char *bytes;
-    size_t n;
-    if (item->was_decoded || strcmp(item->record.kind, "image") != 0 || !ml_media_can_decode())
-        return 0;
-    int status = read_bytes(run, item, &view, &bytes, &n, err);
-    if (status)
-        return status;
-    struct ml_error why = {0};
-    status = measure_picture(item, bytes, n, &why);
-    ml_blob_view_clear(&view);
-    /* What cannot be decoded is like no other. */
-    return status == ML_ERR_FORMAT || status == ML_ERR_LIMIT ? 0
-           : status ? ml_fail(err, status, "%s: %s", item->record.source, why.message)
-                    : 0;
-}
-
-unsigned ml_curate_picture_splits(const struct ml_curate_run *run,
-                                  const struct ml_curate_item *item)
-{
-    unsigned splits = 0;
-    int64_t id;
-    for (int i = 0; item->has_hash && i < 3; i++)
-        if (ml_hash_index_find(&run->split_pictures[i], item->picture_hash, ALIKE, &id, NULL))
-            splits |= 1u << i;
-    return splits;
+    int status = look_at_picture(run, item, err);
+    if (status == 0 && item->undecoded)
+        drop_undecoded(item, step, item->undecoded);
+    return status;
 }
 
 /* ---- the steps ---- */
@@ -221,20 +237,22 @@ static void judge_sound(struct ml_curate_item *item, int step, const double *lim
         ml_curate_drop(item, step, "noisy", f->snr_db);
 }
 
-/* Nothing in *sound when the record was dropped. */
-static int decode_sound(struct ml_curate_run *run, int step, struct ml_curate_item *item,
-                        struct ml_decoded_sound *sound, struct ml_error *err)
+/* item->undecoded, and nothing in *sound, when that is the file's own fault. */
+static int decode_sound(struct ml_curate_run *run, struct ml_curate_item *item,
+                        struct ml_decoded_sound *sound, struct ml_error *why, struct ml_error *err)
 {
     struct ml_blob_view view = {0};
-    struct ml_error why = {0};
     const char *bytes;
     size_t n;
     int status = read_bytes(run, item, &view, &bytes, &n, err);
     if (status)
         return status;
-    status = ml_media_sound(sound, bytes, n, &why);
+    status = ml_media_sound(sound, bytes, n, why);
     ml_blob_view_clear(&view);
-    return status ? drop_undecoded(item, step, status, &why, err) : 0;
+    if (status != 0 && !is_undecodable(status))
+        return ml_fail(err, status, "%s: %s", item->record.source, why->message);
+    item->undecoded = status;
+    return 0;
 }
 
 int ml_curate_each_sound(struct ml_curate_run *run, struct ml_curate_worker *w, int step,
@@ -242,11 +260,16 @@ int ml_curate_each_sound(struct ml_curate_run *run, struct ml_curate_worker *w, 
 {
     struct ml_decoded_sound sound = {0};
     struct ml_sound_facts facts;
+    struct ml_error why = {0};
     if (strcmp(item->record.kind, "audio") != 0)
         return 0;
-    int status = decode_sound(run, step, item, &sound, err);
-    if (status || item->dropped_at >= 0)
+    int status = decode_sound(run, item, &sound, &why, err);
+    if (status)
         return status;
+    if (item->undecoded) {
+        drop_undecoded(item, step, item->undecoded);
+        return 0;
+    }
     status = ml_sound_measure(&facts, sound.samples, sound.span.frames, sound.span.channels,
                               sound.span.rate, err);
     ml_decoded_sound_clear(&sound);
@@ -255,20 +278,61 @@ int ml_curate_each_sound(struct ml_curate_run *run, struct ml_curate_worker *w, 
     return status;
 }
 
-/* One that is too long for a print is like no other. */
-int ml_curate_each_print(struct ml_curate_run *run, struct ml_curate_worker *w, int step,
-                         struct ml_curate_item *item, struct ml_error *err)
+/* Where it is to be cut; the pieces are written with the batch (curate_write.c). */
+int ml_curate_each_cut(struct ml_curate_run *run, struct ml_curate_worker *w, int step,
+                       struct ml_curate_item *item, struct ml_error *err)
 {
+    const double *limits = ml_curate_step_at(run, step)->limits;
+    const struct ml_sound_split_options how = {.least = limits[CUT_LEAST],
+                                               .most = limits[CUT_MOST],
+                                               .silence_db = limits[CUT_SILENCE],
+                                               .least_silence = limits[CUT_LEAST_SILENCE]};
     struct ml_decoded_sound sound = {0};
     struct ml_error why = {0};
     if (strcmp(item->record.kind, "audio") != 0)
         return 0;
-    int status = decode_sound(run, step, item, &sound, err);
-    if (status || item->dropped_at >= 0)
+    int status = decode_sound(run, item, &sound, &why, err);
+    if (status)
+        return status;
+    if (item->undecoded) {
+        drop_undecoded(item, step, item->undecoded);
+        return 0;
+    }
+    ml_sound_pieces_clear(&item->pieces);
+    status = ml_sound_split(&item->pieces, &sound.span, &how, err);
+    ml_decoded_sound_clear(&sound);
+    if (status == 0 && item->pieces.count == 0)
+        ml_curate_drop(item, step, "no piece is long enough", 0);
+    else
+        item->touched |= (uint64_t)1 << step;
+    return status;
+}
+
+/* Once for all steps. One that is too long for a print is like no other. */
+static int print_sound(struct ml_curate_run *run, struct ml_curate_item *item, struct ml_error *err)
+{
+    struct ml_decoded_sound sound = {0};
+    struct ml_error why = {0};
+    if (item->was_decoded)
+        return 0;
+    int status = decode_sound(run, item, &sound, &why, err);
+    item->was_decoded = true;
+    if (status || item->undecoded)
         return status;
     status = ml_sound_print(&item->print, &sound.span, &why);
     ml_decoded_sound_clear(&sound);
     return status == 0 || status == ML_ERR_LIMIT ? 0 : ml_fail(err, status, "%s", why.message);
+}
+
+int ml_curate_each_print(struct ml_curate_run *run, struct ml_curate_worker *w, int step,
+                         struct ml_curate_item *item, struct ml_error *err)
+{
+    if (strcmp(item->record.kind, "audio") != 0)
+        return 0;
+    int status = print_sound(run, item, err);
+    if (status == 0 && item->undecoded)
+        drop_undecoded(item, step, item->undecoded);
+    return status;
 }
 
 int ml_curate_join_print(struct ml_curate_run *run, int step, struct ml_curate_item *item,
@@ -324,7 +388,7 @@ int ml_curate_each_film(struct ml_curate_run *run, struct ml_curate_worker *w, i
         status = ml_film_measure(&facts, &film.frames, &why);
     ml_decoded_film_clear(&film);
     if (status)
-        return drop_undecoded(item, step, status, &why, err);
+        return end_undecoded(item, step, status, &why, err);
     judge_film(item, step, ml_curate_step_at(run, step)->limits, &facts);
     return 0;
 }
@@ -346,4 +410,41 @@ int ml_curate_join_alike(struct ml_curate_run *run, int step, struct ml_curate_i
         return ml_hash_index_add(&run->pictures, item->picture_hash, item->record.id, err);
     ml_curate_drop(item, step, "nearly an earlier one", distance);
     return 0;
+}
+
+/* ---- for split ---- */
+
+int ml_curate_look(struct ml_curate_run *run, struct ml_curate_item *item, struct ml_error *err)
+{
+    if (!ml_media_can_decode())
+        return 0;
+    if (strcmp(item->record.kind, "image") == 0)
+        return look_at_picture(run, item, err);
+    return strcmp(item->record.kind, "audio") == 0 ? print_sound(run, item, err) : 0;
+}
+
+int ml_curate_media_splits(const struct ml_curate_run *run, const struct ml_curate_item *item,
+                           unsigned *splits, struct ml_error *err)
+{
+    int64_t id;
+    int status = 0;
+    for (int i = 0; i < 3 && status == 0; i++) {
+        struct ml_print_match match;
+        bool found = item->has_hash && ml_hash_index_find(&run->split_pictures[i],
+                                                          item->picture_hash, ALIKE, &id, NULL);
+        if (item->print.loud > 0)
+            status =
+                ml_print_index_find(&run->split_sounds[i], &item->print, NULL, &match, &found, err);
+        *splits |= status == 0 && found ? 1u << i : 0;
+    }
+    return status;
+}
+
+int ml_curate_media_joins(struct ml_curate_run *run, const struct ml_curate_item *item,
+                          struct ml_error *err)
+{
+    if (item->has_hash)
+        return ml_hash_index_add(&run->split_pictures[item->split], item->picture_hash,
+                                 item->record.id, err);
+    return ml_print_index_add(&run->split_sounds[item->split], &item->print, item->record.id, err);
 }

@@ -606,7 +606,7 @@ static int each_split(struct ml_curate_run *run, struct ml_curate_worker *w, int
                       struct ml_curate_item *item, struct ml_error *err)
 {
     const struct ml_curate_step *s = ml_curate_step_at(run, step);
-    int status = item->is_text ? sign(w, item, err) : ml_curate_hash_picture(run, item, err);
+    int status = item->is_text ? sign(w, item, err) : ml_curate_look(run, item, err);
     if (status == 0 && item->is_text && strcmp(s->by, "language") == 0)
         status = identify(run, w, item, err);
     return status;
@@ -698,17 +698,19 @@ static int join_split(struct ml_curate_run *run, int step, struct ml_curate_item
         return err ? err->code : ML_ERR_LIMIT;
     if (item->is_signed)
         ml_near_index_each(&run->splits, item->signature, s->threshold, note_relative, &r);
-    r.splits |= ml_curate_picture_splits(run, item);
+    unsigned alike = 0;
+    int status = ml_curate_media_splits(run, item, &alike, err);
+    if (status)
+        return status;
+    r.splits |= alike;
     if (r.splits & (r.splits - 1)) {
         ml_curate_drop(item, step, "resembles records of two splits", 0);
         return 0;
     }
     item->split = r.splits == 1 ? 0 : r.splits == 2 ? 1 : r.splits == 4 ? 2 : most_wanted(key, s);
     key->counts[item->split]++;
-    if (item->has_hash)
-        return ml_hash_index_add(&run->split_pictures[item->split], item->picture_hash,
-                                 item->record.id, err);
-    return item->is_signed ? ml_near_index_add(&run->splits, item->signature, item->split, err) : 0;
+    return item->is_signed ? ml_near_index_add(&run->splits, item->signature, item->split, err)
+                           : ml_curate_media_joins(run, item, err);
 }
 
 /* ---- the table ---- */
@@ -740,6 +742,8 @@ static const struct ml_curate_kind kinds[] = {
      ml_curate_each_alike, ml_curate_join_alike, true},
     {"sound_quality", ml_curate_sound_options, ml_curate_parse_sound, ml_curate_begin_media,
      ml_curate_each_sound, NULL, true},
+    {"sound_split", ml_curate_cut_options, ml_curate_parse_cut, ml_curate_begin_media,
+     ml_curate_each_cut, NULL, true},
     {"sound_duplicates", NULL, NULL, ml_curate_begin_media, ml_curate_each_print,
      ml_curate_join_print, true},
     {"film_quality", ml_curate_film_options, ml_curate_parse_film, ml_curate_begin_media,
@@ -757,10 +761,11 @@ const struct ml_curate_kind *ml_curate_kinds(int *count)
 const char *const *ml_curate_step_names(int *count)
 {
     static const char *const names[KIND_COUNT] = {
-        "normalise",     "language",         "c4_lines",         "quality",
-        "licence",       "consent",          "exact_duplicates", "near_duplicates",
-        "redact",        "decontaminate",    "picture_quality",  "picture_duplicates",
-        "sound_quality", "sound_duplicates", "film_quality",     "split"};
+        "normalise",     "language",      "c4_lines",         "quality",
+        "licence",       "consent",       "exact_duplicates", "near_duplicates",
+        "redact",        "decontaminate", "picture_quality",  "picture_duplicates",
+        "sound_quality", "sound_split",   "sound_duplicates", "film_quality",
+        "split"};
     *count = KIND_COUNT;
     return names;
 }

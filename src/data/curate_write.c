@@ -7,6 +7,8 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "data/curate_impl.h"
+#include "data/media_decode.h"
+#include "data/sound_wave.h"
 #include "store/curations.h"
 
 /* ---- the key of redaction's marks ---- */
@@ -45,9 +47,14 @@ int ml_curate_redact_key(struct ml_curate_run *run, struct ml_error *err)
 
 /* ---- lineage ---- */
 
+/* Of a sound that was split: seconds. */
+struct span {
+    double start, end;
+};
+
 /* The record's own operations, where it came from, and the steps that it went through here. */
 static char *lineage_of(const struct ml_curate_run *run, const struct ml_curate_item *item,
-                        struct ml_error *err)
+                        const struct span *part, struct ml_error *err)
 {
     json_t *list = NULL;
     char *text = NULL;
@@ -71,6 +78,10 @@ static char *lineage_of(const struct ml_curate_run *run, const struct ml_curate_
                                 json_string(item->split == 0   ? "train"
                                             : item->split == 1 ? "validation"
                                                                : "test"));
+        if (part && strcmp(run->recipe->steps[i].kind->name, "sound_split") == 0) {
+            json_object_set_new(step, "start", json_real(part->start));
+            json_object_set_new(step, "end", json_real(part->end));
+        }
         full = json_array_append_new(list, step) != 0;
     }
     if (full)
@@ -118,12 +129,29 @@ static int put_texts(struct ml_curate_writer *w, struct ml_curate_item *items, s
     return status;
 }
 
+static int put_record(struct ml_curate_writer *w, const struct ml_curate_run *run,
+                      const struct ml_curate_item *item, struct ml_record *record,
+                      const struct span *part, struct ml_error *err)
+{
+    int64_t id = 0;
+    enum ml_record_outcome outcome;
+    char *lineage = lineage_of(run, item, part, err);
+    if (!lineage)
+        return err && err->code ? err->code : ML_ERR_MEMORY;
+    record->lineage = lineage;
+    record->time = 0;
+    int status = ml_records_add_derived(w->workspace, &w->pass, record, &id, &outcome, err);
+    ml_mem_free(lineage);
+    /* Two records that became the same text are one. */
+    if (status == 0 && outcome != ML_RECORD_REPEATED)
+        status = keep_id(w, item->split, id, err);
+    return status;
+}
+
 static int put_kept(struct ml_curate_writer *w, const struct ml_curate_run *run,
                     struct ml_curate_item *item, const char *blob, struct ml_error *err)
 {
     struct ml_record record = item->record;
-    int64_t id = 0;
-    enum ml_record_outcome outcome;
     if (item->changed && item->is_text) {
         strcpy(record.blob, blob);
         ml_hash_text(item->text, item->size, record.hash);
@@ -133,16 +161,54 @@ static int put_kept(struct ml_curate_writer *w, const struct ml_curate_run *run,
         record.title = item->title;
     if (item->meta)
         record.meta = item->meta;
-    record.time = 0;
-    char *lineage = lineage_of(run, item, err);
-    if (!lineage)
-        return err && err->code ? err->code : ML_ERR_MEMORY;
-    record.lineage = lineage;
-    int status = ml_records_add_derived(w->workspace, &w->pass, &record, &id, &outcome, err);
-    ml_mem_free(lineage);
-    /* Two records that became the same text are one. */
-    if (status == 0 && outcome != ML_RECORD_REPEATED)
-        status = keep_id(w, item->split, id, err);
+    return put_record(w, run, item, &record, NULL, err);
+}
+
+/* ---- sound that was split ---- */
+
+/* A transcript of the whole is none of a piece, so its fields do not go with it. */
+static int put_piece(struct ml_curate_writer *w, const struct ml_curate_run *run,
+                     const struct ml_curate_item *item, const struct ml_sound_span *sound,
+                     struct ml_record *record, struct ml_error *err)
+{
+    const struct ml_sound_piece *piece = &item->pieces.items[w->piece];
+    const struct span part = {(double)piece->start / sound->rate, (double)piece->end / sound->rate};
+    char meta[200];
+    record->length = record->bytes =
+        ML_WAVE_HEAD + 2 * (piece->end - piece->start) * (uint64_t)sound->channels;
+    ml_hash_text(w->texts.data + record->start, record->length, record->hash);
+    snprintf(meta, sizeof meta,
+             "{\"start\":%.3f,\"end\":%.3f,\"seconds\":%.3f,\"rate\":%d,\"channels\":%d}",
+             part.start, part.end, part.end - part.start, sound->rate, sound->channels);
+    record->meta = meta;
+    int status = put_record(w, run, item, record, &part, err);
+    record->start += record->length;
+    return status;
+}
+
+/* All pieces of a sound in one blob, a WAV file each. */
+static int put_pieces(struct ml_curate_writer *w, const struct ml_curate_run *run,
+                      const struct ml_curate_item *item, struct ml_error *err)
+{
+    struct ml_record record = item->record;
+    struct ml_blob_view view = {0};
+    struct ml_decoded_sound sound = {0};
+    const char *bytes;
+    size_t n;
+    int status = ml_records_read(w->workspace, &record, &view, &bytes, &n, err);
+    if (status == 0)
+        status = ml_media_sound(&sound, bytes, n, err);
+    ml_blob_view_clear(&view);
+    w->texts.size = 0;
+    for (size_t i = 0; status == 0 && i < item->pieces.count; i++)
+        status = ml_wave_put(&w->texts, &sound.span, &item->pieces.items[i], err);
+    if (status == 0)
+        status = ml_blobs_put(w->workspace, w->texts.data, w->texts.size, record.blob, err);
+    record.type = "audio/wav";
+    record.start = 0;
+    for (w->piece = 0; status == 0 && w->piece < item->pieces.count; w->piece++)
+        status = put_piece(w, run, item, &sound.span, &record, err);
+    ml_decoded_sound_clear(&sound);
     return status;
 }
 
@@ -153,7 +219,9 @@ static int put_batch(struct ml_curate_writer *w, const struct ml_curate_run *run
     int status = put_texts(w, items, count, blob, err);
     for (size_t i = 0; status == 0 && i < count; i++) {
         const struct ml_curate_item *item = &items[i];
-        if (item->dropped_at < 0)
+        if (item->dropped_at < 0 && item->pieces.count > 0)
+            status = put_pieces(w, run, item, err);
+        else if (item->dropped_at < 0)
             status = put_kept(w, run, &items[i], blob, err);
         else
             status = ml_curations_drop(w->workspace, w->curation, item->record.id,

@@ -156,9 +156,10 @@ static void count_item(struct ml_curate_report *report, const struct ml_curate_i
             return;
         }
     }
-    report->kept++;
+    int64_t records = item->pieces.count ? (int64_t)item->pieces.count : 1;
+    report->kept += records;
     report->kept_bytes += (int64_t)(item->is_text ? item->size : item->record.bytes);
-    report->split[item->split]++;
+    report->split[item->split] += records;
 }
 
 /* ---- reading ---- */
@@ -218,6 +219,7 @@ static void reset(struct batch *b)
         ml_mem_free(b->items[i].meta);
         own.size = spare.size = 0;
         ml_sound_print_clear(&b->items[i].print);
+        ml_sound_pieces_clear(&b->items[i].pieces);
         b->items[i] = (struct ml_curate_item){.own = own, .spare = spare};
     }
     b->count = 0;
@@ -314,7 +316,6 @@ static void end_pass(struct pass *p)
         reset(p->batch);
         for (size_t i = 0; i < BATCH; i++) {
             ml_buffer_clear(&p->batch->items[i].own);
-            ml_sound_print_clear(&p->batch->items[i].print);
             ml_buffer_clear(&p->batch->items[i].spare);
         }
     }
@@ -335,6 +336,8 @@ static void end_run(struct ml_curate_run *run)
     ml_near_index_clear(&run->splits);
     ml_hash_index_clear(&run->pictures);
     ml_print_index_clear(&run->sounds);
+    for (int i = 0; i < 3; i++)
+        ml_print_index_clear(&run->split_sounds[i]);
     for (int i = 0; i < 3; i++)
         ml_hash_index_clear(&run->split_pictures[i]);
     ml_mem_free(run->keys);

@@ -18,7 +18,12 @@ bool ml_media_can_decode(void)
     return ml_child_find("ffmpeg", path, sizeof path);
 }
 
-/* Only demuxers and decoders of one file: no playlists that name others, no network. */
+/* Formats that are one file each: a playlist could name others. */
+#define FORMATS                                                                                    \
+    "aac,ac3,aiff,amr,ape,apng,asf,au,avi,bmp_pipe,caf,flac,flv,gif,gif_pipe,jpeg_pipe,"           \
+    "jpegxl_pipe,matroska,mov,mp3,mpeg,mpegts,ogg,pam_pipe,pbm_pipe,pgm_pipe,png_pipe,ppm_pipe,"   \
+    "qoi_pipe,tak,tiff_pipe,tta,w64,wav,webp_pipe,wv,yuv4mpegpipe"
+
 static int run(struct ml_buffer *out, const char *const *last, const void *bytes, size_t n,
                uint64_t most, struct ml_error *err)
 {
@@ -26,7 +31,8 @@ static int run(struct ml_buffer *out, const char *const *last, const void *bytes
                                         "-nostdin",   "-threads",
                                         "1",          "-filter_threads",
                                         "1",          "-protocol_whitelist",
-                                        "file,pipe",  "-i",
+                                        "file,pipe",  "-format_whitelist",
+                                        FORMATS,      "-i",
                                         "/dev/stdin", NULL};
     char path[PATH_ROOM];
     const char *arguments[48] = {path};

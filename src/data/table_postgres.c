@@ -97,8 +97,7 @@ struct table {
     struct ml_arena arena;
     double deadline;
     const char **names;
-    int columns;
-    struct ml_row_keys keys;
+    struct ml_columns columns;
 };
 
 static int fail_memory(struct ml_error *err)
@@ -280,8 +279,9 @@ static json_t *number_of(const char *text)
 }
 
 /* A cell as JSON. *why is set when the row cannot be used; NULL without it: out of memory. */
-static json_t *value_of(const PGresult *row, int column, const char **why)
+static json_t *value_of(void *arg, int column, const char **why)
 {
+    const PGresult *row = arg;
     const char *text = PQgetvalue(row, 0, column);
     size_t n = (size_t)PQgetlength(row, 0, column);
     json_t *value = NULL;
@@ -312,40 +312,17 @@ static json_t *value_of(const PGresult *row, int column, const char **why)
     }
 }
 
-static int give_row(struct table *t, const PGresult *result, int64_t number,
-                    const struct ml_reader_sink *sink, struct ml_error *err)
-{
-    char what[40];
-    const char *why = NULL;
-    json_t *row = json_object();
-    bool full = row == NULL;
-    int status = 0;
-    for (int i = 0; i < t->columns && !full && !why; i++) {
-        json_t *value = value_of(result, i, &why);
-        if (!why)
-            full = json_object_set_new(row, t->names[i], value) != 0;
-    }
-    snprintf(what, sizeof what, "row %lld", (long long)number);
-    if (full)
-        status = fail_memory(err);
-    else if (why)
-        sink->left_out(sink->arg, what, why);
-    else
-        status = ml_row_document(row, &t->keys, what, sink, err);
-    json_decref(row);
-    return status;
-}
-
 static int name_columns(struct table *t, const PGresult *result, struct ml_error *err)
 {
-    t->columns = PQnfields(result);
-    t->names = ml_arena_calloc(&t->arena, (size_t)t->columns + 1, sizeof *t->names);
+    int count = PQnfields(result);
+    t->names = ml_arena_calloc(&t->arena, (size_t)count + 1, sizeof *t->names);
     bool full = !t->names;
-    for (int i = 0; i < t->columns && !full; i++) {
+    for (int i = 0; i < count && !full; i++) {
         t->names[i] = ml_arena_strdup(&t->arena, PQfname(result, i));
         full = !t->names[i];
     }
-    return full ? fail_memory(err) : ml_row_keys_of(&t->keys, t->names, t->columns, err);
+    t->columns = (struct ml_columns){.names = t->names, .count = count};
+    return full ? fail_memory(err) : ml_row_keys_of(&t->columns.keys, t->names, count, err);
 }
 
 /* Single rows, so that a table of any size passes. What comes after a failure is read and dropped,
@@ -367,7 +344,7 @@ static int give_rows(struct table *t, const struct ml_reader_sink *sink, struct 
         else if (!t->names)
             status = name_columns(t, result, err);
         if (status == 0 && got == PGRES_SINGLE_TUPLE)
-            status = give_row(t, result, ++number, sink, err);
+            status = ml_row_give(&t->columns, value_of, result, ++number, sink, err);
         if (status == 0 && ml_time() > t->deadline)
             status = ml_fail(err, ML_ERR_LIMIT, "%s: reading it took too long", t->uri);
         if (status) {

@@ -1,5 +1,6 @@
 #include "data/table_rows.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -206,5 +207,29 @@ int ml_row_document(json_t *row, const struct ml_row_keys *keys, const char *wha
     }
     ml_buffer_clear(&text);
     ml_buffer_clear(&title);
+    return status;
+}
+
+int ml_row_give(const struct ml_columns *columns, ml_cell_fn *cell, void *arg, int64_t number,
+                const struct ml_reader_sink *sink, struct ml_error *err)
+{
+    char what[40];
+    const char *why = NULL;
+    json_t *row = json_object();
+    bool full = row == NULL;
+    int status = 0;
+    for (int i = 0; i < columns->count && !full && !why; i++) {
+        json_t *value = cell(arg, i, &why);
+        if (!why)
+            full = json_object_set_new(row, columns->names[i], value) != 0;
+    }
+    snprintf(what, sizeof what, "row %lld", (long long)number);
+    if (full)
+        status = ml_fail(err, ML_ERR_MEMORY, "out of memory reading a table");
+    else if (why)
+        sink->left_out(sink->arg, what, why);
+    else
+        status = ml_row_document(row, &columns->keys, what, sink, err);
+    json_decref(row);
     return status;
 }

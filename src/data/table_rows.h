@@ -23,6 +23,18 @@ struct ml_row_keys ml_row_keys(const json_t *row);
 int ml_row_keys_of(struct ml_row_keys *keys, const char *const *names, int count,
                    struct ml_error *err);
 
+/* The cells of a row, one after the other: a value of JSON, or *why the row cannot be used. NULL
+ * without a reason: out of memory. */
+typedef json_t *ml_cell_fn(void *arg, int column, const char **why);
+struct ml_columns {
+    const char *const *names;
+    int count;
+    struct ml_row_keys keys;
+};
+/* Row `number` as ml_row_document gives it, or left out. */
+int ml_row_give(const struct ml_columns *columns, ml_cell_fn *cell, void *arg, int64_t number,
+                const struct ml_reader_sink *sink, struct ml_error *err);
+
 /* Gives the row to the sink: a document, or `what` left out when its text is empty. The text is a
  * string, or strings that are joined by line ends. Fields that are no string, number, truth value,
  * list or object are not kept; the object is emptied of its text and title. */

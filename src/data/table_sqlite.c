@@ -22,8 +22,7 @@ struct table {
     struct ml_arena arena;
     double deadline;
     const char **names;
-    int columns;
-    struct ml_row_keys keys;
+    struct ml_columns columns;
 };
 
 bool ml_table_sqlite_parse(const char *uri, const char **file, size_t *file_n, const char **table,
@@ -177,23 +176,25 @@ static int prepare(struct table *t, const char *table, const char *query, struct
 /* Which column is the text is the same for all rows, whatever is NULL in one of them. */
 static int name_columns(struct table *t, struct ml_error *err)
 {
-    t->columns = sqlite3_column_count(t->stmt);
-    t->names = ml_arena_calloc(&t->arena, (size_t)t->columns + 1, sizeof *t->names);
+    int count = sqlite3_column_count(t->stmt);
+    t->names = ml_arena_calloc(&t->arena, (size_t)count + 1, sizeof *t->names);
     bool full = !t->names;
-    for (int i = 0; i < t->columns && !full; i++) {
+    for (int i = 0; i < count && !full; i++) {
         const char *name = sqlite3_column_name(t->stmt, i);
         t->names[i] = name ? ml_arena_strdup(&t->arena, name) : NULL;
         full = !t->names[i];
     }
-    return full ? fail_memory(err) : ml_row_keys_of(&t->keys, t->names, t->columns, err);
+    t->columns = (struct ml_columns){.names = t->names, .count = count};
+    return full ? fail_memory(err) : ml_row_keys_of(&t->columns.keys, t->names, count, err);
 }
 
 /* ---- rows ---- */
 
 /* A cell as JSON. *why is set when the row cannot be used; NULL without it: nothing to keep (NULL,
  * bytes), or out of memory. */
-static json_t *value_of(sqlite3_stmt *stmt, int column, const char **why)
+static json_t *value_of(void *arg, int column, const char **why)
 {
+    sqlite3_stmt *stmt = arg;
     switch (sqlite3_column_type(stmt, column)) {
     case SQLITE_INTEGER:
         return json_integer(sqlite3_column_int64(stmt, column));
@@ -213,30 +214,6 @@ static json_t *value_of(sqlite3_stmt *stmt, int column, const char **why)
     }
 }
 
-static int give_row(const struct table *t, int64_t number, const struct ml_reader_sink *sink,
-                    struct ml_error *err)
-{
-    char what[40];
-    const char *why = NULL;
-    json_t *row = json_object();
-    bool full = row == NULL;
-    int status = 0;
-    for (int i = 0; i < t->columns && !full && !why; i++) {
-        json_t *value = value_of(t->stmt, i, &why);
-        if (!why)
-            full = json_object_set_new(row, t->names[i], value) != 0;
-    }
-    snprintf(what, sizeof what, "row %lld", (long long)number);
-    if (full)
-        status = fail_memory(err);
-    else if (why)
-        sink->left_out(sink->arg, what, why);
-    else
-        status = ml_row_document(row, &t->keys, what, sink, err);
-    json_decref(row);
-    return status;
-}
-
 static int give_rows(struct table *t, const struct ml_reader_sink *sink, struct ml_error *err)
 {
     int code, status = 0;
@@ -244,7 +221,8 @@ static int give_rows(struct table *t, const struct ml_reader_sink *sink, struct 
         code = sqlite3_step(t->stmt);
         if (code == SQLITE_DONE)
             return 0;
-        status = code == SQLITE_ROW ? give_row(t, number, sink, err) : fail_sqlite(t, code, err);
+        status = code == SQLITE_ROW ? ml_row_give(&t->columns, value_of, t->stmt, number, sink, err)
+                                    : fail_sqlite(t, code, err);
     }
     return status;
 }

@@ -115,7 +115,7 @@ static void plans(void **state)
         assert_memory_equal(a, b, sizeof a);
         changed += memcmp(a, clean, sizeof a) != 0;
     }
-    assert_true(changed >= 12 && changed < 20 + 1);
+    assert_true(changed >= 12);
     memcpy(a, clean, sizeof a);
     sound.samples = a;
     assert_int_equal(ml_augment_sound(&sound, &plan, ML_AUGMENT_TEST, &rng, &err), ML_ERR_STATE);

@@ -180,11 +180,83 @@ static void splits_of_pictures(void **state)
     ml_workspace_close(ws);
 }
 
+/* Three times four seconds with a second of silence between: three records, each a file of its
+ * own, all in one split; a picture and a text pass through. */
+static void sound_in_pieces(void **state)
+{
+    static const char cut[] = "input: raw\noutput: cut\nsteps:\n  - sound_split:\n  - split:\n";
+    enum { PART = 4 * RATE, N = 3 * PART + 2 * RATE };
+    static int16_t samples[N];
+    struct ml_curate_report report;
+    struct ml_collect_report collected;
+    struct ml_curate_recipe *parsed = NULL;
+    struct ml_dataset dataset;
+    struct ml_arena arena;
+    struct ml_buffer wave = {0};
+    struct ml_error err = {0};
+    const char *const paths[] = {m.folder};
+    for (int i = 0; i < N; i++)
+        samples[i] =
+            (int16_t)(i % (PART + RATE) < PART ? 9000 * sin(i * (0.2 + 0.1 * (i / (PART + RATE))))
+                                               : 0);
+    media_wave(&wave, samples, N, 1, RATE);
+    material_put(&m, "talk.wav", wave.data, wave.size);
+    material_text(&m, "talk.txt", "what is said in all of it");
+    picture("a.bmp", SIDE, 16, 40, 200);
+    sound("short.wav", 1, 0.5);
+    struct ml_workspace *ws = material_workspace(&m);
+    assert_ok(ml_collect(ws, paths, 1, NULL, &collected, &err), err);
+    assert_ok(ml_collect_dataset(ws, "raw", paths, 1, &dataset, NULL, &err), err);
+    ml_arena_init(&arena, 0);
+    assert_ok(ml_curate_recipe_parse(&parsed, &arena, cut, strlen(cut), "r.yaml", &err), err);
+    assert_ok(ml_curate(ws, parsed, NULL, &report, &err), err);
+    assert_int_equal(report.records, 3);
+    assert_int_equal(report.kept, 4);
+    why_of(&report, 0, "no piece is long enough", 1);
+    assert_int_equal(report.steps[0].changed, 1);
+    int pieces = 0;
+    struct ml_record_cursor *cursor;
+    struct ml_record record;
+    assert_ok(ml_records_open(&cursor, ws, &(struct ml_record_filter){.kind = "audio"}, &err), err);
+    while (ml_records_next(cursor, &record, &err) == 1) {
+        struct ml_blob_view view = {0};
+        struct ml_decoded_sound piece = {0};
+        const char *bytes;
+        size_t n;
+        if (strncmp(record.source, "curate:", 7) != 0)
+            continue;
+        assert_ok(ml_records_read(ws, &record, &view, &bytes, &n, &err), err);
+        assert_ok(ml_media_sound(&piece, bytes, n, &err), err);
+        double seconds = (double)piece.span.frames / piece.span.rate;
+        assert_true(fabs(seconds - 4.75) < 0.3);
+        size_t first = (size_t)(pieces == 0 ? 0 : pieces * 5 * RATE - RATE / 2);
+        assert_true(fabs((double)piece.samples[RATE] * 32768 - samples[first + RATE]) < 600);
+        assert_non_null(strstr(record.lineage, "\"op\":\"sound_split\""));
+        assert_non_null(strstr(record.lineage, "\"start\":"));
+        char said[40];
+        snprintf(said, sizeof said, "\"seconds\":%.3f", seconds);
+        assert_non_null(strstr(record.meta, said));
+        assert_null(strstr(record.meta, "what is said"));
+        ml_decoded_sound_clear(&piece);
+        ml_blob_view_clear(&view);
+        pieces++;
+    }
+    ml_records_close(cursor);
+    assert_int_equal(pieces, 3);
+    assert_ok(ml_curate(ws, parsed, NULL, &report, &err), err); /* again: the same */
+    assert_int_equal(report.kept, 4);
+    assert_int_equal(report.output.version, 1);
+    ml_buffer_clear(&wave);
+    ml_arena_clear(&arena);
+    ml_workspace_close(ws);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(pictures_and_sound, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(splits_of_pictures, set_up, tear_down)};
+        cmocka_unit_test_setup_teardown(splits_of_pictures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sound_in_pieces, set_up, tear_down)};
     if (!ml_media_can_decode())
         return 77; /* ffmpeg is not installed */
     return cmocka_run_group_tests_name("curate_media", tests, NULL, NULL);

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "data_check.h"
 #include "media_bmp.h"
+#include "scratch.h"
 
 static void pictures(void **state)
 {
@@ -59,9 +59,33 @@ static void sounds(void **state)
     ml_buffer_clear(&wave);
 }
 
+/* A list of films is none, though what it names is there and can be read. */
+static void playlists(void **state)
+{
+    char folder[SCRATCH_PATH], path[SCRATCH_PATH + 16], list[2 * SCRATCH_PATH];
+    static const int16_t silence[8000];
+    struct ml_buffer wave = {0};
+    struct ml_decoded_sound s = {0};
+    struct ml_error err = {0};
+    scratch_make(folder);
+    media_wave(&wave, silence, 8000, 1, 8000);
+    snprintf(path, sizeof path, "%s/a.wav", folder);
+    assert_int_equal(ml_file_write(path, wave.data, wave.size, &err), 0);
+    int n = snprintf(list, sizeof list,
+                     "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://%s\n"
+                     "#EXT-X-ENDLIST\n",
+                     path);
+    assert_int_equal(ml_media_sound(&s, list, (size_t)n, &err), ML_ERR_FORMAT);
+    n = snprintf(list, sizeof list, "ffconcat version 1.0\nfile '%s'\n", path);
+    assert_int_equal(ml_media_sound(&s, list, (size_t)n, &err), ML_ERR_FORMAT);
+    ml_buffer_clear(&wave);
+    scratch_remove(folder);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(pictures), cmocka_unit_test(sounds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(pictures), cmocka_unit_test(sounds),
+                                       cmocka_unit_test(playlists)};
     if (!ml_media_can_decode())
         return 77; /* ffmpeg is not installed */
     return cmocka_run_group_tests_name("media_decode", tests, NULL, NULL);
