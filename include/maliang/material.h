@@ -66,8 +66,9 @@ struct ml_create_result {
     char blobs[256];    /* where the bytes lie */
 };
 /* Tries both before it says yes: a database that does not answer, or a bucket that bytes cannot be
- * written to, read from and removed from, is an error, and the folder stays free. ML_ERR_STATE:
- * there is a workspace already. */
+ * written to, read from and removed from, is an error, and the folder stays free. A database that
+ * has a workspace already is joined, with the bucket that it was made with. ML_ERR_STATE: the
+ * folder is a workspace already, or the files of the joined one do not lie where it was said. */
 int ml_engine_create_workspace(struct ml_engine *engine, const struct ml_create_request *request,
                                struct ml_create_result *out, struct ml_error *err);
 

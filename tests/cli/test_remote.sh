@@ -27,6 +27,8 @@ printf 'kind: choice\nlabels: [calm, wild]\n' >mood.yaml
 "$maliang" init w --database "$MALIANG_TEST_DATABASE&schema=remote" >out || die "init: $(cat out)"
 grep -q 'postgresql://.*schema=remote' out || die "init says: $(cat out)"
 "$maliang" collect -q -w w -d poems texts || die "collect"
+"$maliang" init other --database "$MALIANG_TEST_DATABASE&schema=remote" 2>out && die "joined without its files"
+grep -q "files do not lie there" out && [ ! -e other/maliang.url ] || die "init of another says: $(cat out)"
 "$maliang" curate -q -w w light.yaml || die "curate"
 "$maliang" find -q -w w "wild water" | grep -q wild || die "find"
 "$maliang" label start mood -q -w w -d clean --task mood.yaml || die "label start"
