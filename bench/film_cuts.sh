@@ -26,11 +26,11 @@ cuts_of() { # FILM
 for i in 0 1 2 3; do
     for clip in first second; do
         eval "path=\$$clip"
-        ffmpeg -v error -nostdin -ss 0.0$i -t 1 -i "$path" -an -vf scale=320:240,fps=25 "$i$clip.mp4" || exit 1
-        echo "file $i$clip.mp4" >>list
+        ffmpeg -v error -nostdin -ss 0.0$i -t 1 -i "$path" -an -vf scale=320:240,fps=25 -c:v mjpeg -q:v 3 "$i$clip.avi" || exit 1
+        echo "file $i$clip.avi" >>list
     done
 done
-ffmpeg -v error -nostdin -f concat -i list -c copy together.mp4 2>/dev/null || exit 1
+ffmpeg -v error -nostdin -f concat -i list together.mp4 || exit 1
 echo "seven cuts: $(cuts_of together.mp4)"
 echo "first clip: $(cuts_of "$first")"
 echo "second clip: $(cuts_of "$second")"

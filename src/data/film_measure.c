@@ -10,7 +10,7 @@
 
 #define BINS   32
 #define BLOCKS 8
-#define CUT    0.15
+#define CUT    0.25
 #define AROUND 4 /* differences on each side that a cut is compared with */
 #define BESIDE 2 /* frames on each side that must not be alike */
 
@@ -87,9 +87,18 @@ static bool comes_back(const struct film *f, size_t at)
     return false;
 }
 
+/* Of the steps right before and after, neither is half as large: something that is pulled through
+ * the picture takes several. */
+static bool is_alone(const struct film *f, size_t at)
+{
+    size_t next = at + 1 < f->frames->count ? at + 1 : 0; /* steps[0] is 0 */
+    return 2 * f->steps[at - 1] < f->steps[at] && 2 * f->steps[next] < f->steps[at];
+}
+
 static bool is_cut(const struct film *f, size_t at)
 {
-    return f->steps[at] >= CUT && f->steps[at] >= 3 * median_around(f, at) && !comes_back(f, at);
+    return f->steps[at] >= CUT && is_alone(f, at) && f->steps[at] >= 3 * median_around(f, at) &&
+           !comes_back(f, at);
 }
 
 /* ---- motion and stillness ---- */

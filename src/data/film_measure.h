@@ -3,10 +3,11 @@
  *
  * Two frames differ by the mean of two measures: half the L1 distance of their luma histograms (32
  * bins), and four times the mean difference of 8 x 8 block means, at most 1. Between two frames is
- * a cut when they differ by at least 0.15, by three times the median of the four differences before
- * and the four after (so that a hand-held or fast film needs more), and when none of the two frames
- * before is like one of the two after: a flash comes back and is no cut, and a fade is none, for no
- * single step of it stands out. */
+ * a cut when they differ by at least 0.25; by twice what the frames right before and right after
+ * them do, and three times the median of the four differences before and the four after (a
+ * hand-held film, or something that is pulled through the picture, changes over several frames);
+ * and when none of the two frames before is like one of the two after: a flash comes back and is no
+ * cut, and a fade is none, for no single step of it stands out. */
 #ifndef ML_DATA_FILM_MEASURE_H
 #define ML_DATA_FILM_MEASURE_H
 
