@@ -10,6 +10,8 @@
 extern "C" {
 #endif
 
+enum { ML_PARTS = 16 }; /* at most */
+
 struct ml_part {
     const char *name, *adds, *package; /* "cairo", "loss curves as pictures", "libcairo2-dev" */
     int present;
@@ -21,7 +23,7 @@ struct ml_system_info {
     int processors, threads;
     uint64_t memory_bytes, memory_free_bytes;
     int bf16_hardware;
-    const struct ml_part *parts; /* of the engine */
+    struct ml_part parts[ML_PARTS];
     int part_count;
 };
 int ml_engine_info(struct ml_engine *engine, struct ml_system_info *out, struct ml_error *err);

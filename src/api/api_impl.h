@@ -4,12 +4,10 @@
 
 #include "base/arena.h"
 #include "maliang/maliang.h"
-#include "maliang/system.h"
 #include "tensor/device.h"
 
 struct ml_engine {
     struct ml_device *device;
-    struct ml_part parts[16]; /* what ml_engine_info found */
 };
 
 /* The folder of a model, owned by the arena: a folder as it is, a name in the workspace (NULL:

@@ -158,8 +158,7 @@ static const struct ml_part programs[] = {
     {"ffmpeg", "measures of pictures, sound and film (curate)", "ffmpeg", 0, 1},
 };
 
-_Static_assert(sizeof parts + sizeof programs <= sizeof((struct ml_engine *)0)->parts,
-               "room for all parts");
+_Static_assert(sizeof parts + sizeof programs <= ML_PARTS * sizeof parts[0], "room for all");
 
 static int list_parts(struct ml_part *out)
 {
@@ -247,8 +246,7 @@ int ml_engine_info(struct ml_engine *engine, struct ml_system_info *out, struct 
     proc_value("/proc/meminfo", "MemAvailable", value, sizeof value);
     if (sscanf(value, "%llu", &kilobytes) == 1)
         info.memory_free_bytes = kilobytes * 1024;
-    info.parts = engine->parts;
-    info.part_count = list_parts(engine->parts);
+    info.part_count = list_parts(info.parts);
     *out = info;
     return 0;
 }
