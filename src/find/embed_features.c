@@ -75,7 +75,8 @@ int ml_embed_features(struct ml_embed_work *w, const char *text, size_t n, struc
     }
     if (status)
         return status;
-    qsort(w->features, w->count, sizeof *w->features, by_row);
+    if (w->count > 0) /* qsort takes no NULL */
+        qsort(w->features, w->count, sizeof *w->features, by_row);
     size_t kept = 0;
     for (size_t i = 0; i < w->count;) {
         size_t same = i + 1;
